@@ -1,0 +1,1 @@
+"""drivers: the field protocols behind one async contract. Only the cycle reaches them."""

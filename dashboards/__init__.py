@@ -1,0 +1,1 @@
+"""dashboards: pages, sign-in and roles. It writes requests into the journal and decides nothing."""

@@ -1,0 +1,207 @@
+"""A site's configuration: site.toml read into frozen values, every key known, every error naming what to mend."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from twin.errors import SiteError
+
+PROTOCOLS = ("bacnet", "modbus")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One device or gateway on the network. Port 0: a simulated site chooses a free one at start."""
+
+    protocol: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    device: int = 0  # BACnet device instance; Modbus units stand in the address
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be 0 to 65535, got {self.port}")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMembership:
+    """The ledger group the site belongs to: one owner, the government, and who else."""
+
+    name: str
+    owner: str
+    government: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSettings:
+    """How often the cycle runs and how long a command may live without being renewed."""
+
+    step_s: int = 600
+    lease_s: int = 900  # field-bus convention: never above 15 minutes
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.step_s <= 3600:
+            raise ValueError(f"step_s must be 1 to 3600, got {self.step_s}")
+        if not self.step_s <= self.lease_s <= 900:
+            raise ValueError(f"lease_s must be between step_s and 900, got {self.lease_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class Comfort:
+    """What people are owed: the temperature band while they are present, CO2, humidity and light."""
+
+    category: str = "II"  # EN 16798-1
+    low_c: float = 20.0
+    high_c: float = 26.0
+    co2_ppm_max: float = 1000.0
+    rh_percent_max: float = 65.0
+    lux_target: float = 500.0
+
+    def __post_init__(self) -> None:
+        if self.category not in ("I", "II", "III", "IV"):
+            raise ValueError(f"category must be I, II, III or IV (EN 16798-1), got {self.category!r}")
+        if not 10 <= self.low_c < self.high_c <= 35:
+            raise ValueError(f"low_c must be below high_c within 10 to 35, got {self.low_c:g} and {self.high_c:g}")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A building as its integrator describes it; the folder holds the rest (models, points, plant, tariff)."""
+
+    folder: Path
+    name: str
+    title: str
+    place: str
+    jurisdiction: str
+    timezone: str
+    area_m2: float
+    use: str
+    grid_region: str
+    group: GroupMembership
+    connections: Mapping[str, Connection]
+    contract_demand_kw: float = 0.0
+    transformer_kva: float = 0.0
+    protected_zones: tuple[str, ...] = ()
+    state_directory: str = ""
+    cycle: CycleSettings = field(default_factory=CycleSettings)
+    comfort: Comfort = field(default_factory=Comfort)
+
+    @property
+    def zone(self) -> tzinfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def simulated(self) -> bool:
+        return (self.folder / "plant.toml").exists()
+
+    @property
+    def models(self) -> list[Path]:
+        return sorted((self.folder / "models").glob("*.ifc"))
+
+    @property
+    def twin_file(self) -> Path:
+        return self.folder / "twin.ttl"
+
+    @property
+    def plan_file(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
+    def points_file(self) -> Path:
+        return self.folder / "points.csv"
+
+    @property
+    def plant_file(self) -> Path:
+        return self.folder / "plant.toml"
+
+
+def find_site(name_or_path: str) -> Path:
+    """The folder of a site given by path or, below `sites/` of the product, by name."""
+    for folder in (Path(name_or_path), Path("sites") / name_or_path, product_root() / "sites" / name_or_path):
+        if (folder / "site.toml").is_file():
+            return folder.resolve()
+    raise SiteError(f"{name_or_path}: no folder with a site.toml here or below sites/; give a site's name or its folder")
+
+
+def product_root() -> Path:
+    """The folder that holds the six packages and `sites/`."""
+    return Path(__file__).resolve().parent.parent
+
+
+def load_site(folder: Path) -> Site:
+    """Read `site.toml`; SiteError names the key, what was expected and what came."""
+    path = folder / "site.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SiteError(f"{path}: no such file; a site folder needs a site.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SiteError(f"{path}: not readable as TOML ({error})") from None
+    where = str(path)
+    tables = {
+        "group": (GroupMembership, data.pop("group", {})),
+        "cycle": (CycleSettings, data.pop("cycle", {})),
+        "comfort": (Comfort, data.pop("comfort", {})),
+    }
+    parts: dict[str, Any] = {name: _build(kind, _table(value, where, name), f"{where}: [{name}]") for name, (kind, value) in tables.items()}
+    connections = _table(data.pop("connections", {}), where, "connections")
+    parts["connections"] = {
+        name: _build(Connection, _table(value, where, f"connections.{name}"), f"{where}: [connections.{name}]") for name, value in connections.items()
+    }
+    site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=("folder", "group", "cycle", "comfort", "connections"))
+    try:
+        ZoneInfo(site.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SiteError(f"{where}: timezone {site.timezone!r} is not known; use a name such as Asia/Shanghai") from None
+    return site
+
+
+def _table(value: Any, where: str, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SiteError(f"{where}: [{name}] must be a table, got {type(value).__name__}")
+    return dict(value)
+
+
+def _build(kind: type[T], values: dict[str, Any], where: str, hidden: tuple[str, ...] = ()) -> T:
+    """Make a dataclass from a table: unknown keys, missing keys and wrong types are said in one line."""
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, [k for k in known if k not in hidden], 1)
+            raise SiteError(f"{where}: unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"))
+        if key not in hidden:
+            values[key] = _typed(value, str(known[key].type), f"{where}: {key}")
+    missing = [n for n, f in known.items() if n not in values and f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise SiteError(f"{where}: missing {', '.join(missing)}")
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise SiteError(f"{where}: {error}") from None
+
+
+def _typed(value: Any, wanted: str, where: str) -> Any:
+    if "float" in wanted and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if "tuple" in wanted and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    plain = {"<class 'str'>": str, "<class 'int'>": int}.get(wanted)
+    if plain is not None and isinstance(value, plain) and not isinstance(value, bool):
+        return value
+    names = {"<class 'str'>": "a text", "<class 'int'>": "a whole number", "<class 'float'>": "a number", "tuple[str, ...]": "a list of texts"}
+    raise SiteError(f"{where}: expected {names.get(wanted, wanted)}, got {value!r}")
+
+
+def state_root(option: str | None = None) -> Path:
+    """Where state lives: the option, else WATTPROOF_STATE, else ~/.local/state/wattproof."""
+    chosen = option or os.environ.get("WATTPROOF_STATE") or "~/.local/state/wattproof"
+    return Path(chosen).expanduser().absolute()

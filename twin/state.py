@@ -1,0 +1,99 @@
+"""The state folder: one place per site, group and witness, the site lock, and files written whole or not at all."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from twin.errors import StateError
+
+
+class StateFolder:
+    """`<root>/{sites/<site>, groups/<group>, witness}`; folders are made when first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def site(self, name: str) -> Path:
+        return self._made("sites", name)
+
+    def group(self, name: str) -> Path:
+        return self._made("groups", name)
+
+    def witness(self) -> Path:
+        return self._made("witness")
+
+    def _made(self, *parts: str) -> Path:
+        folder = self.root.joinpath(*parts)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{folder}: cannot be made ({error.strerror}); choose another place with --state") from None
+        return folder
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StateError(f"{path}: cannot be written ({error.strerror}); check the disk and the folder's owner") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all, sorted, so that equal values give equal bytes."""
+    write_whole(path, json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that another process wrote; StateError when it is absent or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StateError(f"{path}: not there (yet); is the process that writes it running?") from None
+    except ValueError as error:
+        raise StateError(f"{path}: not readable as JSON ({error}); restore it or delete it") from None
+
+
+@contextmanager
+def site_lock(folder: Path, what: str) -> Iterator[None]:
+    """Hold the site's one controller lock; StateError names the process that holds it. Freed by the kernel if we die."""
+    path = folder / "controller.lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 200).decode(errors="replace") or "another process"
+            raise StateError(f"{folder.name}: a controller is already running ({holder}); stop it first, or use `wattproof release`") from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{what}, process {os.getpid()}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def lock_is_held(folder: Path) -> bool:
+    """Whether some process controls the site now."""
+    path = folder / "controller.lock"
+    if not path.exists():
+        return False
+    handle = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
