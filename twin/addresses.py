@@ -1,8 +1,8 @@
 """Addresses as text: a connection named in site.toml and a place in it, never a host.
 
-    bacnet:ahu_1/analog-input,3
-    modbus:meters/1/holding/100:float32:big        unit 1, zero-based register as it goes over the wire
-    modbus:main_meter/1/holding/200:record256      a signed record of at most 256 bytes
+bacnet:ahu_1/analog-input,3
+modbus:meters/1/holding/100:float32:big        unit 1, zero-based register as it goes over the wire
+modbus:main_meter/1/holding/200:record256      a signed record of at most 256 bytes
 """
 
 import re
@@ -100,7 +100,9 @@ def _modbus(text: str, match: re.Match[str]) -> ModbusAddress:
         raise SiteError(f"address {text!r}: table {table!r} is not one of {', '.join(TABLES)}")
     record = re.fullmatch(r"record(\d{1,4})", data_type)
     if data_type not in REGISTERS and not (record and 0 < int(record[1]) <= RECORD_BYTES_MAX):
-        raise SiteError(f"address {text!r}: type {data_type!r} is not one of {', '.join(REGISTERS)}, recordN (N bytes, 1 to {RECORD_BYTES_MAX})")
+        raise SiteError(
+            f"address {text!r}: type {data_type!r} is not one of {', '.join(REGISTERS)}, recordN (N bytes, 1 to {RECORD_BYTES_MAX})"
+        )
     if not 0 <= int(match["unit"]) <= 255 or int(match["register"]) > REGISTER_MAX:
         raise SiteError(f"address {text!r}: unit must be 0 to 255 and register 0 to {REGISTER_MAX}")
     return ModbusAddress(match["connection"], int(match["unit"]), table, int(match["register"]), data_type, match["order"] or "big")

@@ -29,9 +29,7 @@ class History:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?,?,?,?,?)", rows)
-            self._db.executemany(
-                "INSERT INTO latest VALUES (?2,?1,?3,?4,?5) ON CONFLICT (point) DO UPDATE SET at=?1, value=?3, quality=?4, reason=?5 WHERE at <= ?1", rows
-            )
+            self._db.executemany(_KEEP_LATEST, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -45,7 +43,8 @@ class History:
     def series(self, point: str, start: datetime, end: datetime) -> list[Reading]:
         """Readings of one point from `start` to before `end`, oldest first."""
         rows = self._db.execute(
-            "SELECT at, point, value, quality, reason FROM reading WHERE point = ? AND at >= ? AND at < ? ORDER BY at", (point, _seconds(start), _seconds(end))
+            "SELECT at, point, value, quality, reason FROM reading WHERE point = ? AND at >= ? AND at < ? ORDER BY at",
+            (point, _seconds(start), _seconds(end)),
         )
         return [_reading(row) for row in rows]
 
@@ -58,6 +57,11 @@ PRAGMA journal_mode=WAL;
 PRAGMA synchronous=NORMAL;
 CREATE TABLE IF NOT EXISTS reading (at REAL, point TEXT, value REAL, quality TEXT, reason TEXT, PRIMARY KEY (point, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS latest (point TEXT PRIMARY KEY, at REAL, value REAL, quality TEXT, reason TEXT) WITHOUT ROWID;
+"""
+
+_KEEP_LATEST = """
+INSERT INTO latest VALUES (?2, ?1, ?3, ?4, ?5)
+ON CONFLICT (point) DO UPDATE SET at = ?1, value = ?3, quality = ?4, reason = ?5 WHERE at <= ?1
 """
 
 

@@ -123,7 +123,9 @@ class Journal:
             expected += 1
             chain = _link(chain, number, kind, at, wall, body)
             if number != expected or chain != stored:
-                raise StateError(f"{self.path}: row {expected} does not fit the rows before it; the journal was altered, restore it from backup")
+                raise StateError(
+                    f"{self.path}: row {expected} does not fit the rows before it; the journal was altered, restore it from backup"
+                )
         return expected
 
     def close(self) -> None:
@@ -137,7 +139,9 @@ class Journal:
 _SCHEMA = """
 PRAGMA journal_mode=WAL;
 PRAGMA synchronous=FULL;
-CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, wall TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+  number INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, wall TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL
+);
 CREATE INDEX IF NOT EXISTS journal_kind ON journal (kind, number);
 CREATE TRIGGER IF NOT EXISTS journal_stays BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER IF NOT EXISTS journal_kept BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'append only'); END;

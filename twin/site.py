@@ -155,7 +155,8 @@ def load_site(folder: Path) -> Site:
     parts: dict[str, Any] = {name: _build(kind, _table(value, where, name), f"{where}: [{name}]") for name, (kind, value) in tables.items()}
     connections = _table(data.pop("connections", {}), where, "connections")
     parts["connections"] = {
-        name: _build(Connection, _table(value, where, f"connections.{name}"), f"{where}: [connections.{name}]") for name, value in connections.items()
+        name: _build(Connection, _table(value, where, f"connections.{name}"), f"{where}: [connections.{name}]")
+        for name, value in connections.items()
     }
     site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=("folder", "group", "cycle", "comfort", "connections"))
     try:
@@ -177,7 +178,9 @@ def _build(kind: type[T], values: dict[str, Any], where: str, hidden: tuple[str,
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, [k for k in known if k not in hidden], 1)
-            raise SiteError(f"{where}: unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"))
+            raise SiteError(
+                f"{where}: unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}")
+            )
         if key not in hidden:
             values[key] = _typed(value, str(known[key].type), f"{where}: {key}")
     missing = [n for n, f in known.items() if n not in values and f.default is MISSING and f.default_factory is MISSING]
@@ -197,7 +200,12 @@ def _typed(value: Any, wanted: str, where: str) -> Any:
     plain = {"<class 'str'>": str, "<class 'int'>": int}.get(wanted)
     if plain is not None and isinstance(value, plain) and not isinstance(value, bool):
         return value
-    names = {"<class 'str'>": "a text", "<class 'int'>": "a whole number", "<class 'float'>": "a number", "tuple[str, ...]": "a list of texts"}
+    names = {
+        "<class 'str'>": "a text",
+        "<class 'int'>": "a whole number",
+        "<class 'float'>": "a number",
+        "tuple[str, ...]": "a list of texts",
+    }
     raise SiteError(f"{where}: expected {names.get(wanted, wanted)}, got {value!r}")
 
 

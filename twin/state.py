@@ -76,7 +76,9 @@ def site_lock(folder: Path, what: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
-            raise StateError(f"{folder.name}: a controller is already running ({holder}); stop it first, or use `wattproof release`") from None
+            raise StateError(
+                f"{folder.name}: a controller is already running ({holder}); stop it first, or use `wattproof release`"
+            ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{what}, process {os.getpid()}".encode(), 0)
         yield
