@@ -12,7 +12,11 @@ from twin.site import Comfort, Connection, CycleSettings, GroupMembership, Site
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-WORDS = "Site Point Limits Binding Reading Image Request Command Outcome Quality Device Group Entry Checkpoint Witness Proof Bundle Contract Claim Alarm"
+GLOSSARY = (
+    "Site Point Limits Binding Reading Image Request Command Outcome Quality "
+    "Device Group Entry Checkpoint Witness Proof Bundle Contract Claim Alarm"
+)
+REQUIRED = "brickschema ifcopenshell bacpypes3 pymodbus simpy scikit-learn dash cryptography pytest"
 
 
 def test_the_help_text_in_the_readme_is_the_real_one():
@@ -36,12 +40,12 @@ def test_every_journal_kind_is_explained():
     assert [k for k in journal.KINDS if f"`{k}`" not in ARCHITECTURE] == []
 
 
-@pytest.mark.parametrize("word", WORDS.split())
+@pytest.mark.parametrize("word", GLOSSARY.split())
 def test_every_word_of_the_glossary_is_explained(word):
     assert re.search(rf"\*\*{word}\*\*", ARCHITECTURE)
 
 
-@pytest.mark.parametrize("package", "brickschema ifcopenshell bacpypes3 pymodbus simpy scikit-learn dash cryptography pytest".split())
+@pytest.mark.parametrize("package", REQUIRED.split())
 def test_every_required_package_has_its_job_named(package):
     assert re.search(rf"^\| `{package}` \|", ARCHITECTURE, re.MULTILINE)
 

@@ -85,14 +85,20 @@ def test_the_repository_holds_no_address_of_a_registry_and_no_path_of_a_machine(
     if not files:
         pytest.skip("not a git checkout: nothing to look through")
     suspicious = re.compile(r"(index-url|find-links|/simple/|/opt/pypi|/root/|/home/\w+/)")
-    guilty = [f"{f.name}: {hit.group()}" for f in files if f.is_file() and f.name != "test_tidy.py" and (hit := suspicious.search(f.read_text("utf-8")))]
+    guilty = [
+        f"{f.name}: {hit.group()}"
+        for f in files
+        if f.is_file() and f.name != "test_tidy.py" and (hit := suspicious.search(f.read_text("utf-8")))
+    ]
 
     assert guilty == []
     assert "uv.lock" not in tracked
 
 
 def test_the_wheel_holds_exactly_the_six_packages(tmp_path):
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True
+    )
     (wheel,) = tmp_path.glob("*.whl")
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 

@@ -23,7 +23,11 @@ def test_help_lists_every_command(capsys):
 
 
 def test_the_help_page_loads_no_room():
-    words = [sys.executable, "-c", "import sys; from twin import cli; cli.help_text(); print([m for m in sys.modules if m in ('typer','dash','numpy')])"]
+    words = [
+        sys.executable,
+        "-c",
+        "import sys; from twin import cli; cli.help_text(); print([m for m in sys.modules if m in ('typer','dash','numpy')])",
+    ]
 
     begun = time.monotonic()
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
