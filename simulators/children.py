@@ -61,6 +61,13 @@ class Child:
         assert isinstance(found, dict)
         return found
 
+    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Let the child end by itself; returns its exit code."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise StateError(f"{self.name} did not end within {timeout_s:.0f} s; its log is {self.log}") from None
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Ask the child to end (SIGTERM), wait, and end it if it does not; returns its exit code."""
         if self.running:

@@ -28,6 +28,15 @@ RecordMaker = Callable[[datetime, float], bytes | None]
 NAP_S = 0.2  # how soon a pacing loop notices that it shall stop
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A fault to stage: a device vanishes from the wire before step `at_step` and comes back before `back_at_step`, if ever."""
+
+    connection: str
+    at_step: int
+    back_at_step: int | None = None
+
+
 @dataclass(frozen=True)
 class SiteParts:
     """What a simulated site is made of before it moves."""
@@ -39,6 +48,7 @@ class SiteParts:
     folder: Path  # state
     strategies: list[Strategy]
     records: Mapping[str, RecordMaker] = field(default_factory=dict)
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass
@@ -98,6 +108,7 @@ class RunningSite:
             while step is not None and not stop.is_set():
                 begun_s = monotonic_s()
                 clock.advance(step.at - clock.now())
+                await self._stage_losses()
                 await self._publish(step)
                 self.report.count(await cycle.step())
                 self._journal_score(step.at)
@@ -114,6 +125,13 @@ class RunningSite:
     async def _publish(self, step: Step) -> None:
         await self.devices.schedule(self.parts.plant.own_schedule(step.at))
         await self.devices.publish(step.readings, step.at)
+
+    async def _stage_losses(self) -> None:
+        for loss in self.parts.losses:
+            if loss.at_step == self.report.steps:
+                await self.devices.kill(loss.connection)
+            if loss.back_at_step == self.report.steps:
+                await self.devices.revive(loss.connection)
 
     async def _pace(self, begun_s: float, speed: float | None, stop: asyncio.Event) -> None:
         if speed is None:
