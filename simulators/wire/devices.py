@@ -63,9 +63,7 @@ class FieldDevices:
 
     async def publish(self, readings: Mapping[str, float], at: datetime) -> None:
         """Set sensors and meter registers to the plant's readings of the step that ended at `at`; points without a device are skipped."""
-        bad = [p for p, v in readings.items() if not math.isfinite(v)]
-        if bad:
-            raise ValueError(f"{bad[0]}: a reading to publish must be a finite number, got {readings[bad[0]]}")
+        _must_be_finite(readings)
         self._at = at
         await self._everywhere(lambda device: device.publish(readings, at))
         for record, make in self._records.items():
@@ -73,6 +71,7 @@ class FieldDevices:
 
     async def schedule(self, values: Mapping[str, float]) -> None:
         """Take the building's own schedule: what each writable point holds while nobody commands it."""
+        _must_be_finite(values)
         await self._everywhere(lambda device: device.schedule(values))
 
     async def held(self) -> dict[str, float]:
@@ -127,6 +126,13 @@ class FieldDevices:
         signed = make(at, energy)
         if signed is not None:
             await device.show_record(record, signed)
+
+
+def _must_be_finite(values: Mapping[str, float]) -> None:
+    """A plant that computes NaN has a mistake; a dead sensor is a fault of the device, not of the plant."""
+    for point, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{point}: a value to show must be a finite number, got {value}")
 
 
 def _by_connection(book: PointBook, connections: Mapping[str, Connection]) -> dict[str, list[Bound]]:

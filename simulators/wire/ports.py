@@ -1,6 +1,7 @@
 """Ports of simulated devices and web pages: choose a free one, or refuse a used one before anything is started.
 
-A used BACnet port is silent: two stacks may share it and the kernel picks who answers. So a port is tried with a plain bind first.
+A used BACnet port may be silent: many stacks bind so that two share it, and the kernel picks who answers. So a port is tried with
+a plain bind first.
 """
 
 import errno
