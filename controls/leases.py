@@ -21,6 +21,7 @@ class Lease:
     has_slots: bool = True
     prior: float | None = None  # what a point without slots held before us
     result: Result | None = None
+    gone: bool = False  # the device lost our value (restart, another client): it must be written again
     written: frozenset[float] = frozenset()  # every value we put there in this lease: what is ours to take back
 
 
@@ -62,9 +63,13 @@ class Leases(Mapping[str, Lease]):
         until = max(until, lease.until)
         self._leases[point] = replace(lease, until=until, deadline_s=self._deadline_s(now, until))
 
-    def note(self, point: str, result: Result) -> None:
-        """Remember what became of the latest command."""
-        self._leases[point] = replace(self._leases[point], result=result)
+    def note(self, point: str, result: Result, *, gone: bool = False) -> None:
+        """Remember what became of the latest command, and whether the device still has it."""
+        self._leases[point] = replace(self._leases[point], result=result, gone=gone)
+
+    def end(self, point: str, now: datetime) -> None:
+        """Let a lease run out now; the next look at `expired` finds it."""
+        self._leases[point] = replace(self._leases[point], until=now)
 
     def drop(self, point: str) -> None:
         """The point is free (or no longer ours)."""

@@ -85,7 +85,7 @@ def faulty(point: str, recv_s: float, detail: str) -> Sample:
 def to_value(raw: float, point: Point) -> float:
     """Engineering value of what came over the wire."""
     assert point.binding is not None
-    return raw * point.binding.scale + point.binding.offset
+    return round(raw * point.binding.scale + point.binding.offset, 9)  # 333 * 0.1 is 33.3, not 33.300000000000004
 
 
 def to_raw(value: float, point: Point) -> float:

@@ -287,7 +287,7 @@ def _number(value: Any) -> float | None:
     """A finite number, or None for all else that may stand in a row: errors, nulls, texts, NaN."""
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
-    return float(value)
+    return float(f"{value:.7g}") if isinstance(value, float) else float(value)  # a Real has seven digits; more are noise
 
 
 def _choice(value: Any) -> float | None:
