@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controls.strategies import Asks
+from twin.graph import Graph
 from twin.points import PointBook
 from twin.site import Comfort, Site
 from twin.words import Image, Request
@@ -43,7 +43,7 @@ class GuardState:
     fans: Mapping[str, FanTimer] = field(default_factory=dict)
 
     @classmethod
-    def at_start(cls, graph: Asks, site: Site) -> "GuardState":
+    def at_start(cls, graph: Graph, site: Site) -> "GuardState":
         """What the guard knows of this site before anything was ruled."""
         return cls(site.comfort)
 

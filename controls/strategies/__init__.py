@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controls.forecast import OccupancyForecast
+from twin.graph import Graph
 from twin.site import Site
 from twin.words import Image, Request
 
@@ -23,12 +24,6 @@ class Strategy(Protocol):
         ...
 
 
-class Asks(Protocol):
-    """What a strategy needs of the twin: its named queries (twin.graph.Graph)."""
-
-    def ask(self, query_name: str, **bindings: str) -> list[dict[str, str]]: ...
-
-
-def find_strategies(graph: Asks, site: Site, forecast: OccupancyForecast) -> list[Strategy]:
+def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast) -> list[Strategy]:
     """All strategies that this twin has things for."""
     return []

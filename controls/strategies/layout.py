@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+
+from twin.graph import Graph
 
 ZONE_ROLES = {
     # role -> Brick class (subclasses count too)
@@ -29,12 +30,6 @@ AIR_HANDLER_ROLES = {
     "outdoor_air_flow": "Outside_Air_Flow_Sensor",
 }
 Rows = list[dict[str, str]]
-
-
-class Asks(Protocol):
-    """What is needed of the twin: its named queries (twin.graph.Graph)."""
-
-    def ask(self, query_name: str, **bindings: str) -> Rows: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class Layout:
         yield from zone.lights
 
 
-def read_layout(graph: Asks) -> Layout:
+def read_layout(graph: Graph) -> Layout:
     """Ask the twin for everything that strategies and the guard can use."""
     roles = {role: _first(graph.ask("zone_points", brick_class=name), "zone") for role, name in ZONE_ROLES.items()}
     fed_by = {row["zone"]: row["air_handler"] for row in graph.ask("terminals")}
@@ -104,13 +99,15 @@ def read_layout(graph: Asks) -> Layout:
     for row in graph.ask("zones"):  # a zone of several rooms has a row for each
         areas[row["zone"]] = areas.get(row["zone"], 0.0) + float(row.get("area_m2", 0.0))
     zones = tuple(
-        Zone(key, area, fed_by.get(key), **{role: found.get(key) for role, found in roles.items()}, lights=tuple(sorted(lights.get(key, []))))
+        Zone(
+            key, area, fed_by.get(key), **{role: found.get(key) for role, found in roles.items()}, lights=tuple(sorted(lights.get(key, [])))
+        )
         for key, area in sorted(areas.items())
     )
     return Layout(zones, tuple(_air_handlers(graph, zones)))
 
 
-def _air_handlers(graph: Asks, zones: tuple[Zone, ...]) -> Iterator[AirHandler]:
+def _air_handlers(graph: Graph, zones: tuple[Zone, ...]) -> Iterator[AirHandler]:
     roles = {role: _first(graph.ask("points_of", brick_class=name), "owner") for role, name in AIR_HANDLER_ROLES.items()}
     for row in sorted(graph.ask("air_handlers"), key=lambda r: r["air_handler"]):
         key = row["air_handler"]
