@@ -12,6 +12,7 @@ from typing import Any
 
 from rusty_bacnet import BacnetError, BacnetProtocolError, BACnetServer, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
 
+from simulators.wire.ports import broadcast_of
 from simulators.wire.writes import Note
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
@@ -84,10 +85,11 @@ class BacnetDevice:
     async def start(self, host: str, port: int) -> None:
         """Open the port with every object on its own schedule and no slot filled."""
         assert self._server is None, f"{self.name} runs already"
-        broadcast = "127.255.255.255" if host.startswith("127.") else "255.255.255.255"
         # A server that failed to start has lost its objects: each start builds a new one.
         # Without share_port_by_address it would listen on every interface of the machine and share a used port in silence.
-        server = BACnetServer(self._instance, self.name, interface=host, port=port, broadcast_address=broadcast, share_port_by_address=True)
+        server = BACnetServer(
+            self._instance, self.name, interface=host, port=port, broadcast_address=broadcast_of(host), share_port_by_address=True
+        )
         for thing in self._objects.values():
             _add(server, thing)
         try:

@@ -248,12 +248,14 @@ def test_two_points_cannot_share_a_place():
         FieldDevices(PointBook([twin("modbus:meters/1/input/0:uint32:big", "a"), twin("modbus:meters/1/input/1:uint16", "b")]), SITE)
 
 
-def test_two_connections_cannot_share_a_port():
+def test_two_connections_cannot_share_a_port_and_bacnet_wants_an_address():
     async def story():
         port = free_udp_port()
         site = {**SITE, **{f"ahu_{n}": Connection("bacnet", port=port, device=n) for n in (1, 2)}}
-        with pytest.raises(WireError, match=f"connections ahu_1 and ahu_2 both ask for port {port}"):
+        with pytest.raises(WireError, match=f"connections ahu_1 and ahu_2 both ask for port {port} on 127.0.0.1"):
             await FieldDevices(BOOK, site).start()
+        with pytest.raises(WireError, match="connection ahu_1: a BACnet host must be an IPv4 address, got 'localhost'"):
+            await FieldDevices(BOOK, {**SITE, "ahu_1": Connection("bacnet", "localhost")}).start()
 
     run(story())
 
