@@ -101,10 +101,14 @@ class BacnetDevice:
         await self._show({**self._readings, **self._own})
 
     async def stop(self) -> None:
-        """Leave the wire; every command is lost."""
+        """Leave the wire after a last look; every command is lost."""
         async with self._lock:
-            server, self._server = self._server, None
-            if server is not None:
+            if self._server is None:
+                return
+            try:
+                await self._compare()
+            finally:
+                server, self._server = self._server, None
                 await asyncio.wait_for(server.stop(), STOP_S)
 
     async def publish(self, readings: Mapping[str, float], at: datetime) -> None:
@@ -114,10 +118,10 @@ class BacnetDevice:
         await self._show(mine)
 
     async def schedule(self, values: Mapping[str, float]) -> None:
-        """Let the relinquish-defaults follow the building's own schedule."""
-        changed = {p: v for p, v in values.items() if p in self._own and self._own[p] != v}
-        self._own.update(changed)
-        await self._show(changed)
+        """Let the relinquish-defaults follow the building's own schedule, also where a client has written over one."""
+        mine = {p: v for p, v in values.items() if p in self._own}
+        self._own.update(mine)
+        await self._show(mine)
 
     async def held(self) -> dict[str, float]:
         """What the plant must obey at every writable point: the present value, or the own schedule while the device is off."""

@@ -89,7 +89,6 @@ class FieldDevices:
     async def kill(self, connection: str) -> None:
         """Take a device off the wire in mid-run: its sockets close and its commands are lost."""
         device = self._named(connection)
-        await device.look()
         self._running.pop(connection, None)
         await device.stop()
 

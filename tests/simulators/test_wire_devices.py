@@ -87,10 +87,12 @@ def test_two_sites_run_side_by_side_without_hearing_each_other():
 
         async with BACnetClient("127.0.0.1", 0, "127.255.255.255", apdu_timeout_ms=300) as client:
             await client.write_property(f"127.0.0.1:{first['ahu_1'].port}", SETPOINT, PRESENT, PropertyValue.real(16.0), 13)
-        assert (await one.held())["ahu_1.sa_t_sp"] == 16.0
+            assert (await one.held())["ahu_1.sa_t_sp"] == 16.0
+            await client.write_property(f"127.0.0.1:{first['ahu_1'].port}", SETPOINT, PRESENT, PropertyValue.null(), 13)
         assert (await other.held())["ahu_1.sa_t_sp"] == 12.8
-        assert other.log == []
         await asyncio.gather(one.stop(), other.stop())
+        assert [w.value for w in one.log] == [16.0, None], "the last look is at the stop"
+        assert other.log == []
 
     run(story())
 
