@@ -12,6 +12,7 @@ from typing import Any
 
 from rusty_bacnet import BacnetError, BacnetProtocolError, BACnetServer, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
 
+from simulators.wire.ports import broadcast_of
 from simulators.wire.writes import Note
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
@@ -84,10 +85,11 @@ class BacnetDevice:
     async def start(self, host: str, port: int) -> None:
         """Open the port with every object on its own schedule and no slot filled."""
         assert self._server is None, f"{self.name} runs already"
-        broadcast = "127.255.255.255" if host.startswith("127.") else "255.255.255.255"
         # A server that failed to start has lost its objects: each start builds a new one.
         # Without share_port_by_address it would listen on every interface of the machine and share a used port in silence.
-        server = BACnetServer(self._instance, self.name, interface=host, port=port, broadcast_address=broadcast, share_port_by_address=True)
+        server = BACnetServer(
+            self._instance, self.name, interface=host, port=port, broadcast_address=broadcast_of(host), share_port_by_address=True
+        )
         for thing in self._objects.values():
             _add(server, thing)
         try:
@@ -99,10 +101,14 @@ class BacnetDevice:
         await self._show({**self._readings, **self._own})
 
     async def stop(self) -> None:
-        """Leave the wire; every command is lost."""
+        """Leave the wire after a last look; every command is lost."""
         async with self._lock:
-            server, self._server = self._server, None
-            if server is not None:
+            if self._server is None:
+                return
+            try:
+                await self._compare()
+            finally:
+                server, self._server = self._server, None
                 await asyncio.wait_for(server.stop(), STOP_S)
 
     async def publish(self, readings: Mapping[str, float], at: datetime) -> None:
@@ -112,10 +118,10 @@ class BacnetDevice:
         await self._show(mine)
 
     async def schedule(self, values: Mapping[str, float]) -> None:
-        """Let the relinquish-defaults follow the building's own schedule."""
-        changed = {p: v for p, v in values.items() if p in self._own and self._own[p] != v}
-        self._own.update(changed)
-        await self._show(changed)
+        """Let the relinquish-defaults follow the building's own schedule, also where a client has written over one."""
+        mine = {p: v for p, v in values.items() if p in self._own}
+        self._own.update(mine)
+        await self._show(mine)
 
     async def held(self) -> dict[str, float]:
         """What the plant must obey at every writable point: the present value, or the own schedule while the device is off."""

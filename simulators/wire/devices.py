@@ -1,6 +1,7 @@
 """The field devices of a simulated site on real sockets: one BACnet device or Modbus server for each connection of the site."""
 
 import asyncio
+import ipaddress
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import datetime
 
 from simulators.wire.bacnet_device import BacnetDevice
 from simulators.wire.modbus_device import ModbusDevice
-from simulators.wire.ports import free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
+from simulators.wire.ports import LOOPBACK, free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
 from simulators.wire.writes import WriteSeen
 from twin.addresses import Address, BacnetAddress, ModbusAddress, parse_address
 from twin.clock import wall_now
@@ -88,7 +89,6 @@ class FieldDevices:
     async def kill(self, connection: str) -> None:
         """Take a device off the wire in mid-run: its sockets close and its commands are lost."""
         device = self._named(connection)
-        await device.look()
         self._running.pop(connection, None)
         await device.stop()
 
@@ -186,21 +186,33 @@ def _energy_beside(record: str, book: PointBook) -> str:
 
 def _ports(connections: Mapping[str, Connection]) -> dict[str, int]:
     """A port for each connection: all fixed ones are tried before the first device is started."""
-    taken: dict[tuple[str, int], str] = {}
+    taken: dict[tuple[str, str, int], str] = {}
     for name, connection in connections.items():
+        if connection.protocol == "bacnet" and not _is_ipv4(connection.host):
+            raise WireError(f"connection {name}: a BACnet host must be an IPv4 address, got {connection.host!r}; use {LOOPBACK}")
         if connection.port:
-            key = (connection.protocol, connection.port)
+            key = (connection.protocol, connection.host, connection.port)
             if key in taken:
-                raise WireError(f"connections {taken[key]} and {name} both ask for port {connection.port}; give each its own, or 0")
+                raise WireError(
+                    f"connections {taken[key]} and {name} both ask for port {connection.port} on {connection.host}; give each its own, or 0"
+                )
             taken[key] = name
             _require_free(name, connection)
     return {name: connection.port or _choose(name, connection, taken) for name, connection in connections.items()}
 
 
-def _choose(name: str, connection: Connection, taken: dict[tuple[str, int], str]) -> int:
-    besides = [port for protocol, port in taken if protocol == connection.protocol]
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _choose(name: str, connection: Connection, taken: dict[tuple[str, str, int], str]) -> int:
+    besides = [port for protocol, _, port in taken if protocol == connection.protocol]
     port = (free_udp_port if connection.protocol == "bacnet" else free_tcp_port)(connection.host, besides)
-    taken[connection.protocol, port] = name
+    taken[connection.protocol, connection.host, port] = name
     return port
 
 

@@ -150,6 +150,18 @@ def test_a_command_outlives_a_change_of_the_schedule():
     run(story())
 
 
+def test_a_client_that_writes_over_the_default_loses_to_the_next_schedule():
+    async def story():
+        async with device_and_client() as (devices, client, address):
+            await devices.schedule({"ahu_1.sa_t_sp": 14.0})
+            await client.write_property(address, SETPOINT, PropertyIdentifier.RELINQUISH_DEFAULT, PropertyValue.real(17.0))
+            assert (await devices.held())["ahu_1.sa_t_sp"] == 17.0
+            await devices.schedule({"ahu_1.sa_t_sp": 14.0})
+            assert (await devices.held())["ahu_1.sa_t_sp"] == 14.0
+
+    run(story())
+
+
 @pytest.mark.parametrize(
     ("thing", "value"),
     [

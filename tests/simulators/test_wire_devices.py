@@ -87,10 +87,12 @@ def test_two_sites_run_side_by_side_without_hearing_each_other():
 
         async with BACnetClient("127.0.0.1", 0, "127.255.255.255", apdu_timeout_ms=300) as client:
             await client.write_property(f"127.0.0.1:{first['ahu_1'].port}", SETPOINT, PRESENT, PropertyValue.real(16.0), 13)
-        assert (await one.held())["ahu_1.sa_t_sp"] == 16.0
+            assert (await one.held())["ahu_1.sa_t_sp"] == 16.0
+            await client.write_property(f"127.0.0.1:{first['ahu_1'].port}", SETPOINT, PRESENT, PropertyValue.null(), 13)
         assert (await other.held())["ahu_1.sa_t_sp"] == 12.8
-        assert other.log == []
         await asyncio.gather(one.stop(), other.stop())
+        assert [w.value for w in one.log] == [16.0, None], "the last look is at the stop"
+        assert other.log == []
 
     run(story())
 
@@ -248,12 +250,14 @@ def test_two_points_cannot_share_a_place():
         FieldDevices(PointBook([twin("modbus:meters/1/input/0:uint32:big", "a"), twin("modbus:meters/1/input/1:uint16", "b")]), SITE)
 
 
-def test_two_connections_cannot_share_a_port():
+def test_two_connections_cannot_share_a_port_and_bacnet_wants_an_address():
     async def story():
         port = free_udp_port()
         site = {**SITE, **{f"ahu_{n}": Connection("bacnet", port=port, device=n) for n in (1, 2)}}
-        with pytest.raises(WireError, match=f"connections ahu_1 and ahu_2 both ask for port {port}"):
+        with pytest.raises(WireError, match=f"connections ahu_1 and ahu_2 both ask for port {port} on 127.0.0.1"):
             await FieldDevices(BOOK, site).start()
+        with pytest.raises(WireError, match="connection ahu_1: a BACnet host must be an IPv4 address, got 'localhost'"):
+            await FieldDevices(BOOK, {**SITE, "ahu_1": Connection("bacnet", "localhost")}).start()
 
     run(story())
 

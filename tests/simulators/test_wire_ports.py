@@ -47,7 +47,7 @@ def test_a_port_already_promised_is_not_chosen_again():
 @pytest.mark.parametrize(
     ("host", "port", "words"),
     [
-        ("192.0.2.7", 0, "192.0.2.7 is no address of this machine; use 127.0.0.1"),
+        ("203.0.113.7", 0, "203.0.113.7 is no address of this machine; use 127.0.0.1"),
         ("no.such.host.invalid", 0, "is no address of this machine"),
         ("127.0.0.1", 70000, "cannot be opened"),
     ],
