@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from simulators.score import Score
@@ -10,6 +10,22 @@ from simulators.weather import ForecastHour
 
 SIMULATED_YEAR = 2025
 """Engines know no year: simulated dates belong to this one, whose 14 July is a Monday."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """First day (of the simulated year) and number of days."""
+
+    start: date
+    days: int
+
+    def __post_init__(self) -> None:
+        if self.days < 1 or self.start.year != SIMULATED_YEAR or self.last.year != SIMULATED_YEAR:
+            raise ValueError(f"a period must lie within one year and have a day or more, got {self.days} days from {self.start:%m-%d}")
+
+    @property
+    def last(self) -> date:
+        return self.start + timedelta(days=self.days - 1)
 
 
 @dataclass(frozen=True)

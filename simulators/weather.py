@@ -116,9 +116,7 @@ def _column(path: Path, data: Sequence[Sequence[str]], name: str) -> np.ndarray:
         except (IndexError, ValueError):
             raise SiteError(f"{path} line {n + HEADER_LINES + 1}: no number for {name} in column {column + 1}") from None
         if values[n] == missing or not low <= values[n] <= high:
-            raise SiteError(
-                f"{path} line {n + HEADER_LINES + 1}: {name} is {row[column]}, expected {low:g} to {high:g}; fill the gap or change the file"
-            )
+            raise SiteError(f"{path} line {n + HEADER_LINES + 1}: {name} is {row[column]}, expected {low:g} to {high:g}; fill the gap")
     return values
 
 

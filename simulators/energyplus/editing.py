@@ -5,13 +5,11 @@ The values written here are what SIZING sees: they are the same for every contro
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterable
 from typing import Any
 
 from simulators.design import AirHandlerDesign, Building, ZoneDesign
-from simulators.plant import SIMULATED_YEAR
+from simulators.plant import Period
 from simulators.schedules import COOLING_ON_C, HEATING_ON_C, MINIMUM_FLOW_PERCENT, SUPPLY_C
 from simulators.weather import DesignConditions, Weather
 from twin.errors import SiteError
@@ -40,19 +38,6 @@ VARIABLES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Period:
-    """First day (of the simulated year) and number of days."""
-
-    start: date
-    days: int
-
-    def __post_init__(self) -> None:
-        last = self.start + timedelta(days=self.days - 1)
-        if self.days < 1 or self.start.year != SIMULATED_YEAR or last.year != SIMULATED_YEAR:
-            raise ValueError(f"a period must lie within one year and have a day or more, got {self.start} and {self.days} days")
-
-
 def edit(model: Model, building: Building, period: Period, weather: Weather, variant: str) -> None:
     """Change the model in place. `variant` code brings its economizer and fan curve; everything else is equal for all."""
     for kind in [k for k in model if k.startswith(REMOVED)]:
@@ -79,7 +64,7 @@ def lever(point: str, model: Model, value: float) -> str:
 def _set_period(model: Model, period: Period) -> None:
     control = next(iter(model["SimulationControl"].values()))
     control.update(run_simulation_for_sizing_periods="No", run_simulation_for_weather_file_run_periods="Yes")
-    last = period.start + timedelta(days=period.days - 1)
+    last = period.last
     model["RunPeriod"] = {
         "period": {
             "begin_month": period.start.month, "begin_day_of_month": period.start.day,
@@ -114,8 +99,8 @@ def _set_place(model: Model, weather: Weather) -> None:
 def _design_days(design: DesignConditions, elevation_m: float) -> Iterable[tuple[str, Model]]:
     pressure = 101325 * (1 - 2.25577e-5 * elevation_m) ** 5.25588  # standard atmosphere
     common = {
-        "barometric_pressure": pressure, "day_of_month": 21, "humidity_condition_type": "WetBulb", "solar_model_indicator": "ASHRAEClearSky",
-        "daylight_saving_time_indicator": "No", "rain_indicator": "No", "snow_indicator": "No",
+        "barometric_pressure": pressure, "day_of_month": 21, "humidity_condition_type": "WetBulb",
+        "solar_model_indicator": "ASHRAEClearSky", "daylight_saving_time_indicator": "No", "rain_indicator": "No", "snow_indicator": "No",
     }  # fmt: skip
     heating = {
         "month": design.heating_month, "day_type": "WinterDesignDay", "sky_clearness": 0.0, "daily_dry_bulb_temperature_range": 0.0,
@@ -244,7 +229,7 @@ def _add_light_sensor(model: Model, zone: ZoneDesign) -> None:
 
 
 def _add_comfort(model: Model) -> None:
-    """Fanger comfort for all people, dressed by the morning's weather: a fixed calendar of clothing makes PMV meaningless in warm winters."""
+    """Fanger comfort for all people, dressed by the morning's weather: a calendar of clothing makes PMV meaningless in warm winters."""
     work = lever("comfort.no_external_work", model, 0.0)
     air = lever("comfort.air_speed", model, 0.2)
     for people in model["People"].values():
@@ -274,8 +259,3 @@ def needed_pressure_share(flow_share: float) -> float:
     """
     share = min(1.0, max(0.05, flow_share))
     return min(1.0, max(0.2, fan_share(FAN_RESET, share) / fan_share(FAN_FIXED, share)))
-
-
-def zone_names(building: Building) -> Mapping[str, str]:
-    """Key of each zone's points -> name of the zone in the model."""
-    return {slug(zone.name): zone.source["zone"] for zone in building.zones}

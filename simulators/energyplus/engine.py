@@ -120,7 +120,7 @@ class Exchange:
 
     @property
     def step_of_day(self) -> int:
-        """0-based ten-minute step. The engine's minutes() means the start at one callback and the end at the other; the step number does not."""
+        """0-based ten-minute step. Not by minutes(): that is the step's start at one callback and its end at the other."""
         return int(self._x.hour(self._state)) * 6 + int(self._x.zone_time_step_number(self._state)) - 1
 
     @property
@@ -141,7 +141,7 @@ Callback = Callable[[Exchange], None]
 
 
 def run(model: Path, weather: Path, folder: Path, begin: Callback, end: Callback) -> None:
-    """Run the engine to its end; `begin` opens and `end` closes each zone step. The first error of a callback is raised, RunStopped ends quietly."""
+    """Run the engine; `begin` opens and `end` closes each zone step. A callback's first error is raised; RunStopped ends quietly."""
     api = load_api()
     state = api.state_manager.new_state()
     exchange = Exchange(api, state)

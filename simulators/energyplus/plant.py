@@ -6,16 +6,16 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
 
 from simulators.design import Building, ZoneDesign
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
-from simulators.energyplus.editing import Period, edit, needed_pressure_share
+from simulators.energyplus.editing import edit, needed_pressure_share
 from simulators.energyplus.engine import Exchange, RunStopped
 from simulators.people import Occupancy, simulate_people
-from simulators.plant import Step
+from simulators.plant import Period, Step
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
 from simulators.weather import ForecastHour, read_epw
@@ -76,29 +76,20 @@ class EnergyPlusPlant:
     step_s = STEP_S
 
     def __init__(
-        self,
-        model: Path,
-        weather: Path,
-        *,
-        start: date,
-        days: int,
-        seed: int,
-        zone: tzinfo,
-        variant: str = "bau",
-        lux_target: float = 500.0,
+        self, model: Path, weather: Path, period: Period, *, seed: int, zone: tzinfo, variant: str = "bau", lux_target: float = 500.0
     ) -> None:
         if variant not in VARIANTS:
             raise SiteError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
         self.note = ""
-        self.variant, self._seed, self._days, self._lux_target = variant, seed, days, lux_target
-        self._start = datetime.combine(start, time(), zone)
+        self.variant, self._seed, self._period, self._lux_target = variant, seed, period, lux_target
+        self._start = datetime.combine(period.start, time(), zone)
         self.weather = read_epw(weather)
         self._weather_file = weather
         self._folder = tempfile.TemporaryDirectory(prefix="wattproof-energyplus-")
         try:
             edited = engine.load_model(model, Path(self._folder.name))
             self.building: Building = read_building(edited, model.stem)
-            edit(edited, self.building, Period(start, days), self.weather, variant)
+            edit(edited, self.building, period, self.weather, variant)
             self._model = Path(self._folder.name) / "edited.epJSON"
             self._model.write_text(json.dumps(edited), encoding="utf-8")
         except BaseException:
@@ -117,6 +108,8 @@ class EnergyPlusPlant:
         self._first_day: int | None = None
         self._step = 0  # the step being computed, 0 the first of the period
         self._done = 0
+        self._warmed = False
+        self._stopped = False
         self._outbox: queue.Queue[Step | None] = queue.Queue()
         self._inbox: queue.Queue[Mapping[str, float] | None] = queue.Queue()
         self._failure: BaseException | None = None
@@ -201,8 +194,6 @@ class EnergyPlusPlant:
         finally:
             self._outbox.put(None)
 
-    _stopped = False
-
     def _begin(self, x: Exchange) -> None:
         """Start of a zone step: decide what is held in it."""
         if not x.ready:
@@ -215,11 +206,22 @@ class EnergyPlusPlant:
             self._first_day = x.day_of_year
         self._step = (x.day_of_year - self._first_day) * STEPS_PER_DAY + x.step_of_day
         if x.warming_up:
-            self._hold(x, self.own_schedule(self._at(self._step)))
+            self._hold(x, self._warm_up())
         elif self._done == 0:
             self._hold(x, self._hand_over(Step(self._at(0), self._readings(x))))
         else:
             self._hold(x, self._held)
+
+    def _warm_up(self) -> dict[str, float]:
+        """The building's own schedule, the same for all controllers.
+
+        The engine takes each box's minimum in the very first warm-up step as a floor for the whole run, so that step has none.
+        """
+        held = self.own_schedule(self._at(self._step))
+        if not self._warmed:
+            self._warmed = True
+            held |= {f"{zone}.min_flow": 0.0 for zone in self._zones}
+        return held
 
     def _end(self, x: Exchange) -> None:
         """End of a zone step: what it used and how people felt; then hand over and wait for the next step's values."""
@@ -276,7 +278,7 @@ class EnergyPlusPlant:
         sizing = self._read_sizing(x)
         x.require_all()
         self._handles, self._sizing = found, sizing
-        self._occupancy = simulate_people(sizing.people, self._start.date(), self._days, self._seed, STEP_S)
+        self._occupancy = simulate_people(sizing.people, self._period.start, self._period.days, self._seed, STEP_S)
 
     def _find_zone(self, x: Exchange, found: _Handles, key: str, zone: ZoneDesign) -> None:
         name, people = zone.source["zone"], zone.source["people"]
