@@ -9,6 +9,7 @@ from controls.strategies.watch import AirHandlerSeen, Seen, Watch
 from twin.words import Image, Request
 
 ON, OFF = 1.0, 0.0
+MID = 1  # of low, mid and high
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class StartStop:
         arrival, departure = forecast.first_arrival(local.date()), forecast.last_departure(local.date())
         if any(z.people is not None and z.people > 0 for z in handler.zones):
             return True, "people are present"
-        expected = arrival is not None and departure is not None and arrival <= local < departure
+        expected = forecast.people(seen.now)[MID] >= tuning.arrival_share
         if any(z.people is None for z in handler.zones):
             return (True, "a counter is silent in working hours: people may be present") if expected else (None, "")
         if arrival is None or departure is None:
@@ -67,7 +68,7 @@ class StartStop:
             return True, f"people are expected from {arrival:%H:%M}; the rooms need {lead.total_seconds() / 3600:.1f} h to be ready"
         empty_min = min((z.empty_min for z in handler.zones), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
-        if expected and min(empty_min, waited_min) < tuning.nobody_came_min:
+        if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
             return True, f"people are expected until {departure:%H:%M}"
         if empty_min < tuning.quiet_min:
             return True, "the last people have only just left"
