@@ -33,6 +33,7 @@ class Ruling:
     let_go: Sequence[tuple[str, Request]]
     refusals: Sequence[Refusal]
     inputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by command: what the wish rests on
+    priors: Mapping[str, float | None] = field(default_factory=dict)  # what points without slots held before our first write
 
 
 def rule(
