@@ -8,21 +8,23 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
 
 from controls.act import Hand
-from controls.arbiter import Refusal, Ruling, rule
+from controls.arbiter import Ruling, rule
 from controls.drivers.connect import make_drivers
+from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
 from controls.leases import Lease, Leases
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
+from controls.strategies import Strategy
 from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
+from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record
 from twin.points import PointBook
@@ -31,15 +33,6 @@ from twin.words import Image, Request, Result
 
 WATCH_S = 1.0  # a person who gives the building back sees it begin within a second
 RECORD_ROWS = 20  # looked back for the last record of each secure meter
-
-
-class Proposes(Protocol):
-    """What the cycle asks of a strategy."""
-
-    def propose(self, image: Image, now: datetime) -> list[Request]: ...
-
-
-Guard = Callable[[Sequence[Request], Image, datetime], tuple[Sequence[Request], Sequence[Refusal]]]
 
 
 @dataclass(frozen=True)
@@ -71,14 +64,13 @@ class Cycle:
     """One site's control, cycle by cycle. Whoever runs it holds the site lock and moves the clock."""
 
     site: Site
-    graph: Any
+    graph: Graph
     book: PointBook
     journal: Journal
     history: History
     connections: Mapping[str, Connection]
     clock: Clock
-    strategies: Sequence[Proposes]
-    guard: Guard | None = None
+    strategies: Sequence[Strategy]
     read_only: bool = False
 
     def __post_init__(self) -> None:
@@ -89,6 +81,8 @@ class Cycle:
         leases = Leases(None if self.site.simulated else monotonic_s)
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
+        self._guard = GuardState.at_start(self.graph, self.site)
+        self._refused: set[Refusal] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
 
@@ -119,14 +113,14 @@ class Cycle:
             await self._roll.call(now)
             parts.end("keep")
             if self.read_only or self._wishes.mode == "off":
-                return self._report(scan, parts, Ruling([], {}, [], []), released=await self._off(news, now))
+                return self._report(scan, parts, Ruling(), released=await self._off(news, now))
             await self._holding.look_again(now)
             requests, refusals = self._think(image, now)
             able = [r for r in requests if self._holding.reachable(r.point)]
             cycle = self._holding.name()
             ruling = rule(able, self.book, image, now, self.held, cycle=cycle, lease_s=self.site.cycle.lease_s)
             parts.end("think")
-            ruling = replace(ruling, refusals=[*refusals, *ruling.refusals])
+            ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
             ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
             parts.end("act")
             return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
@@ -200,11 +194,14 @@ class Cycle:
         requests: list[Request] = list(self._wishes.overrides)
         for strategy in self.strategies:
             requests += strategy.propose(image, now)
-        refusals: list[Refusal] = []
-        if self.guard is not None:
-            passed, refused = self.guard(requests, image, now)
-            requests, refusals = list(passed), list(refused)
-        return requests, refusals
+        guarded = guard(requests, self.book, image, self._guard, now)
+        self._guard = guarded.state
+        return list(guarded.requests), list(guarded.refusals)
+
+    def _new_refusals(self, refusals: Sequence[Refusal]) -> list[Refusal]:
+        """The same refusal, cycle after cycle, stands in the journal once."""
+        known, self._refused = self._refused, set(refusals)
+        return [refusal for refusal in refusals if refusal not in known]
 
     def _report(
         self,

@@ -20,7 +20,7 @@ from twin.journal import Journal, Record
 from twin.points import PointBook
 from twin.words import Command, Image, Result
 
-LEASE_ENDED = "its lease ended: nobody asks for it any more"
+LEASE_ENDED = "its lease ended and nobody renewed it"
 CONFLICT_PRIORITY = 50  # alarm: another client uses our slot, a technician must look
 
 
@@ -43,7 +43,6 @@ class Holding:
         self.leases = leases
         self._usable = usable
         self.conflicts: dict[str, Lease | None] = {}
-        self._refused: set[tuple[str, str, str]] = set()
         self.writes = 0
 
     def reachable(self, point: str) -> bool:
@@ -61,17 +60,15 @@ class Holding:
         """Take points over, write the ruling down, then act on it; the ruling as it went, the outcomes, and points let go."""
         now = image.at
         ruling = await self._take_over(ruling, now)
-        freed = relinquish(self._due(ruling, now), now, cycle=cycle, by="cycle", why=LEASE_ENDED)
+        freed = relinquish(self._unwanted(ruling), now, cycle=cycle, by="cycle", why="nobody asks for it any more")
         self._write_down(ruling, freed, cycle, now)
         outcomes = await self._act(ruling, image, now)
         return ruling, outcomes, await self._let_go(freed, now)
 
-    def _due(self, ruling: Ruling, now: datetime) -> list[Lease]:
-        """Leases to end now: run out with nobody asking, or asked to be let go."""
+    def _unwanted(self, ruling: Ruling) -> list[Lease]:
+        """What nobody asks for any more is let go at once; the lease itself is for the case that we fall silent."""
         wanted = {*ruling.renewed, *(c.point for c in ruling.commands)}
-        expired = {lease.point for lease in self.leases.expired(now)} - wanted
-        asked = {point for point, _ in ruling.let_go}
-        return [self.leases[p] for p in sorted(expired | asked) if self.reachable(p)]
+        return [lease for lease in self.leases.values() if lease.point not in wanted and self.reachable(lease.point)]
 
     async def _take_over(self, ruling: Ruling, now: datetime) -> Ruling:
         """Look before the first write: what a point holds tells whether it has slots, what to give back, and who else uses our slot."""
@@ -101,8 +98,7 @@ class Holding:
     def _write_down(self, ruling: Ruling, freed: Sequence[Command], cycle: str, now: datetime) -> None:
         rows = [Record("prior", now, {"point": point, "value": value}) for point, value in ruling.priors.items()]
         rows += [command_row(command, cycle, ruling.inputs.get(command.id, {})) for command in (*ruling.commands, *freed)]
-        known, self._refused = self._refused, {(r.request.point, r.request.by, r.because) for r in ruling.refusals}
-        rows += [refusal_row(r, now) for r in ruling.refusals if (r.request.point, r.request.by, r.because) not in known]
+        rows += [refusal_row(r, now) for r in ruling.refusals]
         if rows:
             self._journal.append(rows)
 
@@ -190,7 +186,7 @@ class Holding:
             return 0
         cycle = self.name()
         commands = relinquish(due, now, cycle=cycle, by="cycle", why=LEASE_ENDED)
-        self._write_down(Ruling([], {}, [], []), commands, cycle, now)
+        self._write_down(Ruling(), commands, cycle, now)
         return await self._let_go(commands, now)
 
     async def give_back_orphans(self, now: datetime) -> None:
@@ -248,7 +244,7 @@ class Holding:
         cycle, points = self.name(), len(self.leases)
         commands = relinquish(self.leases.values(), now, cycle=cycle, by=by, why=why)
         try:
-            self._write_down(Ruling([], {}, [], []), commands, cycle, now)
+            self._write_down(Ruling(), commands, cycle, now)
         except StateError as error:
             trouble = error
         await self._let_go(commands, now)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from controls.arbiter import Refusal
 from controls.drivers import Held
+from controls.guard import Refusal
 from twin.journal import Record
 from twin.words import Command, Reading, Result
 
@@ -53,8 +53,8 @@ def outcome_row(command: str, point: str, result: Result, held: Held | None, det
 
 def refusal_row(refusal: Refusal, at: datetime) -> Record:
     """A wish that was not passed."""
-    r = refusal.request
-    return Record("refusal", at, {"point": r.point, "by": r.by, "why": r.why, "refused_because": refusal.because})
+    r = refusal
+    return Record("refusal", at, {"point": r.point, "by": r.by, "why": r.why, "refused_because": r.refused_because})
 
 
 def _iso(at: datetime) -> str:

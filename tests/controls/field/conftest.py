@@ -12,6 +12,7 @@ from controls.cycle import Cycle, CycleReport
 from simulators.design import AirHandlerDesign, Building, ZoneDesign, design_points
 from simulators.wire.devices import FieldDevices
 from twin.clock import SteppedClock
+from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal
 from twin.points import PointBook
@@ -122,7 +123,9 @@ class House:
     def new_life(self) -> Cycle:
         """Another controller on the same journal, as after a crash."""
         site = site_of(self.folder / "site", self.connections)
-        return Cycle(site, None, self.book, self.journal, self.history, self.connections, self.clock, [self.wishes])
+        return Cycle(
+            site, Graph.from_triples("test_house", []), self.book, self.journal, self.history, self.connections, self.clock, [self.wishes]
+        )
 
     def rows(self, *kinds: str) -> list[tuple[str, dict]]:
         return [(row.kind, row.body) for row in self.journal.after(0, kinds)]
@@ -161,7 +164,7 @@ def house(tmp_path: Path) -> MakeHouse:
         journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
         clock, wishes = SteppedClock(START), Wishes()
         site = site_of(tmp_path / "site", connections)
-        cycle = Cycle(site, None, book, journal, history, connections, clock, [wishes, *strategies])
+        cycle = Cycle(site, Graph.from_triples("test_house", []), book, journal, history, connections, clock, [wishes, *strategies])
         home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle)
         await devices.schedule({p.id: p.limits.fallback for p in book.writable if p.limits})
         await devices.publish(home.readings(), START)
