@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from controls.cycle import Cycle, CycleReport
+from controls.drivers import Driver
+from controls.drivers.connect import make_drivers
 from simulators.design import AirHandlerDesign, Building, ZoneDesign, design_points
 from simulators.wire.devices import FieldDevices
 from twin.clock import SteppedClock
 from twin.graph import Graph
 from twin.history import History
-from twin.journal import Journal
+from twin.journal import Journal, Record
 from twin.points import PointBook
 from twin.site import Connection, CycleSettings, GroupMembership, Site
 from twin.words import Authority, Binding, Image, Limits, Point, Request
@@ -122,10 +124,27 @@ class House:
 
     def new_life(self) -> Cycle:
         """Another controller on the same journal, as after a crash."""
-        site = site_of(self.folder / "site", self.connections)
-        return Cycle(
-            site, Graph.from_triples("test_house", []), self.book, self.journal, self.history, self.connections, self.clock, [self.wishes]
-        )
+        site, graph = site_of(self.folder / "site", self.connections), Graph.from_triples("test_house", [])
+        return Cycle(site, graph, self.book, self.journal, self.history, self.connections, self.clock, [self.wishes])
+
+    @asynccontextmanager
+    async def somebody_else(self, connection: str) -> AsyncIterator[Driver]:
+        """Another client on the bus: an operator's panel, a second supervisor."""
+        drivers = make_drivers(self.book, self.connections)
+        await drivers[connection].open()
+        try:
+            yield drivers[connection]
+        finally:
+            for driver in drivers.values():
+                await driver.close()
+
+    async def holds(self, point: str) -> float:
+        return (await self.devices.held())[point]
+
+    async def slot(self, point: str, priority: int = 13) -> float | None:
+        connection = next(name for name, points in self.book.by_connection().items() if self.book[point] in points)
+        async with self.somebody_else(connection) as other:
+            return (await other.hold([self.book[point]], priority))[0].slot
 
     def rows(self, *kinds: str) -> list[tuple[str, dict]]:
         return [(row.kind, row.body) for row in self.journal.after(0, kinds)]
@@ -134,8 +153,6 @@ class House:
         return [body["result"] for _, body in self.rows("outcome") if body["point"] == point]
 
     def ask(self, point: str, value: float | None, hours: float = 4, authority: int = Authority.OPERATOR) -> None:
-        from twin.journal import Record
-
         until = self.clock.now() + timedelta(hours=hours)
         body = {
             "id": "1",
