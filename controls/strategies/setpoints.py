@@ -27,7 +27,7 @@ class Setpoints:
         for zone in seen.zones.values():
             if zone.zone.heating and zone.zone.cooling:
                 (heating, cooling), why = self._band(zone, seen)
-                inputs = {"people": zone.people, "empty_min": min(zone.empty_min, 1e4), "outdoor_mean_c": seen.outdoor_mean_c}
+                inputs = {zone.zone.people: zone.people, "outdoor_mean_c": seen.outdoor_mean_c}
                 requests += [
                     self.watch.request(seen, zone.zone.heating, heating, (self.name, why), inputs),
                     self.watch.request(seen, zone.zone.cooling, cooling, (self.name, why), inputs),
