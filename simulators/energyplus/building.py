@@ -24,6 +24,7 @@ def read_building(model: Model, name: str) -> Building:
         source = {
             "zone": zone,
             "box": box,
+            "box_outlet": model["AirTerminal:SingleDuct:VAV:Reheat"][box]["air_outlet_node_name"],
             "people": _in_zone(model, "People", zone),
             "lights": _in_zone(model, "Lights", zone),
             "thermostat": _thermostat(model, zone),

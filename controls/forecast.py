@@ -1,0 +1,143 @@
+"""Who will be in the building when: a forecast from what the counters saw in past weeks."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+import numpy as np
+
+from twin.history import History
+from twin.words import Quality
+
+SLOT_MIN = 30
+SLOTS = 24 * 60 // SLOT_MIN
+DAYS_NEEDED = 7  # every day of the week seen once
+DAYS_USED = 56  # habits of two months; older ones are history
+LAG_WEEKS = 4
+QUANTILES = (0.1, 0.5, 0.9)
+PRESENT_SHARE = 0.02  # of the largest number seen: below it nobody speaks of arrival (the porter, a cleaner)
+REPORTED_SHARE = 0.5  # a slot counts when at least half of the counters spoke in it
+TREES, LEAVES, LEAF_SAMPLES = 60, 15, 12  # small: some hundred half hours of four weeks must not be learnt by heart
+ASSUMED_HOURS = {
+    # day of the week, 0 Monday -> (low, mid, high): hours of the day in which people are assumed; empty: nobody
+    **dict.fromkeys(range(5), ((8.5, 16.5), (7.5, 18.5), (7.0, 19.5))),
+    5: ((0.0, 0.0), (8.5, 13.0), (7.5, 16.5)),
+    6: ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+}
+"""Usual office hours, for a building without a week of history; counters of people correct them on the spot."""
+ASSUMED_SHARE = (0.3, 0.5, 0.8)
+
+Quantiles = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class OccupancyForecast:
+    """People as a share of the largest number seen: low, mid and high for every half hour of the seven days to come.
+
+    Beyond them the same day of the week stands in.
+    """
+
+    model: str
+    made_from_days: int
+    zone: tzinfo
+    week: tuple[tuple[Quantiles, ...], ...]  # by day of the week, then half hour of local time
+    largest: float = 0.0
+
+    @classmethod
+    def fit(cls, history: History, people_points: Sequence[str], end: datetime, zone: tzinfo) -> "OccupancyForecast":
+        """Learn from the readings before `end`; below a week of them it assumes office hours and says so in `model`."""
+        counts = _slot_counts(history, people_points, end, zone)
+        days = len({day for day, _ in counts})
+        largest = max(counts.values(), default=0.0)
+        if days < DAYS_NEEDED or largest <= 0:
+            return cls.assumed(zone, days)
+        shares = {slot: count / largest for slot, count in counts.items()}
+        return cls("gradient-boosted quantiles", days, zone, _learn(shares, end.astimezone(zone).date()), largest)
+
+    @classmethod
+    def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
+        """Usual office hours, for want of anything learnt."""
+        week = tuple(tuple(_assumed(weekday, slot) for slot in range(SLOTS)) for weekday in range(7))
+        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week)
+
+    def people(self, at: datetime) -> Quantiles:
+        """Share of the largest number seen: low, mid, high."""
+        local = at.astimezone(self.zone)
+        return self.week[local.weekday()][(local.hour * 60 + local.minute) // SLOT_MIN]
+
+    def first_arrival(self, day: date) -> datetime | None:
+        """The earliest time people may come (by the high quantile); None: nobody is expected."""
+        slots = self._peopled(day)
+        return self._at(day, slots[0]) if slots else None
+
+    def last_departure(self, day: date) -> datetime | None:
+        """The latest time the last may leave (by the high quantile)."""
+        slots = self._peopled(day)
+        return self._at(day, slots[-1] + 1) if slots else None
+
+    def _peopled(self, day: date) -> list[int]:
+        return [slot for slot, (_, _, high) in enumerate(self.week[day.weekday()]) if high >= PRESENT_SHARE]
+
+    def _at(self, day: date, slot: int) -> datetime:
+        return datetime.combine(day, time(), self.zone) + timedelta(minutes=slot * SLOT_MIN)
+
+
+Slot = tuple[date, int]
+
+
+def _slot_counts(history: History, points: Sequence[str], end: datetime, zone: tzinfo) -> dict[Slot, float]:
+    """People in the whole building by half hour: the mean of each counter, all counters together."""
+    sums: dict[Slot, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for point in points:
+        for reading in history.series(point, end - timedelta(days=DAYS_USED), end):
+            if reading.value is not None and reading.quality in (Quality.GOOD, Quality.UNCERTAIN):
+                local = reading.at.astimezone(zone)
+                sums[local.date(), (local.hour * 60 + local.minute) // SLOT_MIN][point].append(reading.value)
+    enough = max(1.0, REPORTED_SHARE * len(points))
+    return {slot: sum(map(_mean, seen.values())) * len(points) / len(seen) for slot, seen in sums.items() if len(seen) >= enough}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...], ...]:
+    """Fit one model a quantile on the past and ask each for the seven days from `first`."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    past = sorted(shares)
+    x, y = _features(past, shares), np.array([shares[slot] for slot in past])
+    ahead = [(first + timedelta(days=d), s) for d in range(7) for s in range(SLOTS)]
+    telling = [n for n in range(x.shape[1]) if len(np.unique(x[~np.isnan(x[:, n]), n])) > 1]  # a column of nan stops the fit
+    x, asked = x[:, telling], _features(ahead, shares)[:, telling]
+    answers = []
+    for quantile in QUANTILES:
+        model = HistGradientBoostingRegressor(
+            loss="quantile", quantile=quantile, max_iter=TREES, max_leaf_nodes=LEAVES, min_samples_leaf=LEAF_SAMPLES, random_state=0
+        )
+        answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
+    rows = np.sort(np.array(answers), axis=0).T  # quantiles fitted apart may cross
+    week: list[tuple[Quantiles, ...]] = [()] * 7
+    for d in range(7):
+        rows_of_day = rows[d * SLOTS : (d + 1) * SLOTS]
+        week[(first + timedelta(days=d)).weekday()] = tuple((float(a), float(b), float(c)) for a, b, c in rows_of_day)
+    return tuple(week)
+
+
+def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
+    """Day of the week, half hour, the same half hour in past weeks and their mean; what is not known is nan."""
+    rows = []
+    for day, slot in slots:
+        lags = [shares.get((day - timedelta(days=7 * n), slot), np.nan) for n in range(1, LAG_WEEKS + 1)]
+        known = [v for v in lags if not np.isnan(v)]
+        rows.append([day.weekday(), float(day.weekday() >= 5), slot, *lags, _mean(known) if known else np.nan])
+    return np.array(rows, dtype=float)
+
+
+def _assumed(weekday: int, slot: int) -> Quantiles:
+    hour = slot * SLOT_MIN / 60
+    low, mid, high = (
+        share if begin <= hour < end else 0.0 for (begin, end), share in zip(ASSUMED_HOURS[weekday], ASSUMED_SHARE, strict=True)
+    )
+    return low, mid, high

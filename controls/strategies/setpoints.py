@@ -1,0 +1,59 @@
+"""Zone setpoints: a comfort band that follows the weather, wider in empty zones, wide at night, never wide where people are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controls.strategies.tuning import Tuning
+from controls.strategies.watch import Seen, Watch, ZoneSeen, rising
+from twin.words import Image, Request
+
+HEATING, COOLING = 0, 1
+Band = tuple[float, float]
+
+
+@dataclass
+class Setpoints:
+    """Heating and cooling setpoints of every zone that has both.
+
+    Stale counter: people are taken to be present. Stale outdoor temperature: the last running mean; never one: the cold band.
+    """
+
+    watch: Watch
+    name: str = "setpoints"
+
+    def propose(self, image: Image, now: datetime) -> list[Request]:
+        seen = self.watch.look(image, now)
+        requests = []
+        for zone in seen.zones.values():
+            if zone.zone.heating and zone.zone.cooling:
+                (heating, cooling), why = self._band(zone, seen)
+                inputs = {"people": zone.people, "empty_min": min(zone.empty_min, 1e4), "outdoor_mean_c": seen.outdoor_mean_c}
+                requests += [
+                    self.watch.request(seen, zone.zone.heating, heating, (self.name, why), inputs),
+                    self.watch.request(seen, zone.zone.cooling, cooling, (self.name, why), inputs),
+                ]
+        return requests
+
+    def _band(self, zone: ZoneSeen, seen: Seen) -> tuple[Band, str]:
+        tuning, comfort = self.watch.tuning, self.watch.site.comfort
+        heating, cooling = comfort_band(seen.outdoor_mean_c, tuning)
+        if not self.watch.runs(zone.zone):
+            if zone.may_hold_people and zone.people is not None:
+                return (comfort.low_c, comfort.high_c), "the air handler is off, but people are still here: the comfort limits hold"
+            return tuning.night_c, "the air handler is off and nobody is here: night limits"
+        if zone.empty_min >= tuning.standby_after_min:
+            return (heating - tuning.standby_k, cooling + tuning.standby_k), "nobody here for half an hour: standby"
+        return (
+            max(heating, comfort.low_c),
+            min(cooling, comfort.high_c),
+        ), "people are or will soon be here: comfort band by the outdoor mean"
+
+
+def comfort_band(outdoor_mean_c: float | None, tuning: Tuning) -> Band:
+    """Heating and cooling setpoint for the weather of the last days; the cold band when it is not known."""
+    warm = 0.0 if outdoor_mean_c is None else rising(outdoor_mean_c, tuning.cold_outdoor_c, tuning.warm_outdoor_c)
+    cold_band, warm_band = tuning.band_cold_c, tuning.band_warm_c
+    return (
+        cold_band[HEATING] + warm * (warm_band[HEATING] - cold_band[HEATING]),
+        cold_band[COOLING] + warm * (warm_band[COOLING] - cold_band[COOLING]),
+    )

@@ -1,0 +1,109 @@
+"""Fan on and off for each air handler: on in time for its first people, off when its last have left, never nervous."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from controls.strategies.setpoints import comfort_band
+from controls.strategies.tuning import Tuning
+from controls.strategies.watch import AirHandlerSeen, Seen, Watch
+from twin.words import Image, Request
+
+ON, OFF = 1.0, 0.0
+MID = 1  # of low, mid and high
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An air handler's last decision and since when; `starts` counts those of `day`."""
+
+    on: bool
+    since: datetime
+    day: date
+    starts: int
+
+
+@dataclass
+class StartStop:
+    """Start and stop by the forecast of people and by who is counted.
+
+    Stale counter: within the forecast hours people are taken to be present; outside them no request, so the fan's own schedule rules.
+    Stale temperatures: the longest lead.
+    """
+
+    watch: Watch
+    name: str = "start_stop"
+    _runs: dict[str, Run] = field(default_factory=dict)
+
+    def propose(self, image: Image, now: datetime) -> list[Request]:
+        seen = self.watch.look(image, now)
+        requests = []
+        for handler in seen.air_handlers:
+            if handler.air_handler.fan is None:
+                continue
+            wanted, why = self._wanted(handler, seen)
+            if wanted is None:
+                self._runs.pop(handler.air_handler.key, None)
+                continue
+            on, why = self._calm(handler.air_handler.key, wanted, why, now)
+            self.watch.running[handler.air_handler.key] = on
+            counted = sum(z.people or 0.0 for z in handler.zones)
+            inputs = {"people": counted, "lead_h": lead_h(handler, seen.outdoor_mean_c, self.watch.tuning)}
+            requests.append(self.watch.request(seen, handler.air_handler.fan, ON if on else OFF, (self.name, why), inputs))
+        return requests
+
+    def _wanted(self, handler: AirHandlerSeen, seen: Seen) -> tuple[bool | None, str]:
+        """On, off or no opinion, and why."""
+        tuning, forecast = self.watch.tuning, self.watch.forecast
+        local = seen.now.astimezone(self.watch.site.zone)
+        arrival, departure = forecast.first_arrival(local.date()), forecast.last_departure(local.date())
+        if any(z.people is not None and z.people > 0 for z in handler.zones):
+            return True, "people are present"
+        expected = forecast.people(seen.now)[MID] >= tuning.arrival_share
+        if any(z.people is None for z in handler.zones):
+            return (True, "a counter is silent in working hours: people may be present") if expected else (None, "")
+        if arrival is None or departure is None:
+            return False, "nobody is present and nobody is expected today"
+        lead = timedelta(hours=lead_h(handler, seen.outdoor_mean_c, tuning))
+        if arrival - lead <= local < arrival:
+            return True, f"people are expected from {arrival:%H:%M}; the rooms need {lead.total_seconds() / 3600:.1f} h to be ready"
+        empty_min = min((z.empty_min for z in handler.zones), default=0.0)
+        waited_min = (local - arrival).total_seconds() / 60
+        if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
+            return True, f"people are expected until {departure:%H:%M}"
+        if empty_min < tuning.quiet_min:
+            return True, "the last people have only just left"
+        return False, "nobody is present and nobody is expected soon"
+
+    def _calm(self, key: str, wanted: bool, why: str, now: datetime) -> tuple[bool, str]:
+        """Minimum on and off times, and no more starts in a day than the motor likes."""
+        tuning = self.watch.tuning
+        day = now.astimezone(self.watch.site.zone).date()
+        run = self._runs.get(key)
+        if run is None:
+            run = Run(wanted, now - timedelta(days=1), day, 0)
+        starts = run.starts if run.day == day else 0
+        held_min = (now - run.since).total_seconds() / 60
+        if wanted == run.on:
+            self._runs[key] = Run(run.on, run.since, day, starts)
+            return run.on, why
+        if held_min < (tuning.minimum_on_min if run.on else tuning.minimum_off_min):
+            self._runs[key] = Run(run.on, run.since, day, starts)
+            return run.on, f"switched only {held_min:.0f} min ago: {'runs' if run.on else 'rests'} on"
+        if wanted and starts >= tuning.starts_a_day_max:
+            self._runs[key] = Run(run.on, run.since, day, starts)
+            return False, f"started {starts} times today already: the night cycle serves who is still here"
+        self._runs[key] = Run(wanted, now, day, starts + int(wanted))
+        return wanted, why
+
+
+def lead_h(handler: AirHandlerSeen, outdoor_mean_c: float | None, tuning: Tuning) -> float:
+    """Hours that the coldest or warmest zone needs to come into its band; the longest when temperatures are not known."""
+    temperatures = [z.temperature_c for z in handler.zones if z.temperature_c is not None]
+    if len(temperatures) < len(handler.zones) or not temperatures:
+        return max(tuning.lead_h_cold_max, tuning.lead_h_warm_max)
+    heating, cooling = comfort_band(outdoor_mean_c, tuning)
+    cold_k = max(0.0, heating - tuning.lead_slack_k - min(temperatures))
+    warm_k = max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
+    return max(
+        min(tuning.lead_h_cold_max, tuning.lead_h_per_k_cold * cold_k), min(tuning.lead_h_warm_max, tuning.lead_h_per_k_warm * warm_k)
+    )

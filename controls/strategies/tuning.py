@@ -1,0 +1,74 @@
+"""Every number the strategies use, in one place, each with its reason. None belongs to a building or a climate."""
+
+from dataclasses import dataclass
+
+LEGAL_OUTDOOR_AIR_L_S = {
+    # country of the jurisdiction -> (litres per second and person, and per m2 of zones with people)
+    "CN": (8.33, 0.0),  # GB 50736: 30 m3/h and person in offices
+    "US": (2.5, 0.3),  # ASHRAE 62.1 offices; rooms that stand empty need none (occupied standby)
+    "": (7.0, 0.0),  # EN 16798-1 category II, people
+}
+"""The legal minimum while people are present; '' is for every other country."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Parameters of all strategies; times in minutes or hours, temperatures in degrees Celsius or kelvin, as the names say."""
+
+    # Comfort band: slides with the running mean outdoor temperature, as clothing does (EN 16798-1 annex B, ASHRAE 55 dynamic clothing).
+    running_mean_days: float = 4.0
+    cold_outdoor_c: float = 10.0
+    warm_outdoor_c: float = 18.0
+    band_cold_c: tuple[float, float] = (21.3, 24.6)
+    band_warm_c: tuple[float, float] = (20.5, 25.4)
+    standby_k: float = 1.5  # an empty zone comes back into its band within about a quarter of an hour
+    standby_after_min: float = 30.0  # longer than a meeting's start or a coffee, shorter than lunch
+    night_c: tuple[float, float] = (16.0, 29.0)  # above mould, below what damages things; inside the hard limits
+
+    # Start and stop
+    arrival_share: float = 0.03  # of the largest number of people: the porter does not start a floor, the counters do
+    lead_h_per_k_cold: float = 0.45  # measured on the reference medium office: warms 2.2 K an hour
+    lead_h_per_k_warm: float = 0.35
+    lead_h_cold_max: float = 2.0
+    lead_h_warm_max: float = 1.5
+    lead_slack_k: float = 0.3  # a gap this small closes by itself once people come
+    minimum_on_min: float = 60.0
+    minimum_off_min: float = 30.0  # motor starts heat windings; two an hour is what makers of 10-50 kW motors allow
+    starts_a_day_max: int = 2
+    nobody_came_min: float = 120.0  # after the expected arrival: a holiday that the calendar does not know
+    quiet_min: float = 20.0  # nobody counted for so long, after hours: the floor is empty
+
+    # Air
+    person_m2: float = 20.0  # ASHRAE 62.1 default density of offices; a sparse guess errs to more light and air
+    outdoor_air_person_l_s: float = 8.0  # with perfect mixing keeps a seated person's CO2 near 1000 ppm; above most legal minima
+    co2_raise_ppm: float = 800.0
+    co2_full_ppm: float = 1000.0
+    co2_unknown_ppm: float = 900.0  # a dead sensor: half way up, which is much air
+    outdoor_air_raise_max: float = 3.0  # times the need of the people present, at full CO2
+    minimum_flow_percent: float = 10.0  # reheat-capable: boxes below it take the heat away (15 000 ppm and cold rooms at 0)
+    minimum_flow_empty_percent: float = 5.0
+    minimum_flow_raise_percent: float = 40.0  # more at full CO2
+    reheat_k: float = 0.5  # a zone this far below its heating setpoint gets more air to carry heat
+    reheat_flow_percent: float = 30.0
+
+    # Economiser: the fixed dry bulb and dew point limits of ASHRAE 90.1 for humid climates
+    economiser_outdoor_max_c: float = 22.0
+    economiser_dew_point_max_c: float = 12.8
+    economiser_return_gap_k: float = 1.0
+    economiser_zone_gap_k: float = 1.0  # no free cooling into a zone that is about to be heated
+
+    # Supply air and pressure
+    supply_c_max: float = 16.0
+    supply_step_k: float = 0.5
+    supply_warm_gap_k: float = 1.0  # a zone so near its cooling setpoint may soon ask for cold air
+    supply_dew_point_max_c: float = 13.0  # below the guard's limit, so that a reset ends before it is refused
+    pressure_share_min: float = 0.2
+    flow_share_min: float = 0.05
+
+    # Light
+    light_full_percent: float = 95.0
+    light_empty_percent: float = 5.0
+    light_present_min_percent: float = 10.0
+    light_group: int = 4
+    daylight_trust: float = 0.9  # the sensor sees the ceiling or one desk, not every desk
+    light_margin_people: float = 1.0  # who may come in before the next cycle

@@ -1,0 +1,76 @@
+"""Outdoor air of each air handler: by the people present, more when CO2 rises or when outdoor air cools for nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controls.strategies.setpoints import HEATING, comfort_band
+from controls.strategies.watch import AirHandlerSeen, Seen, Watch, people_or_full, rising
+from twin.words import Image, Request
+
+FALLBACK_SUPPLY_C = 12.8  # the usual coil temperature of office air handlers, when the twin has no supply sensor
+FAN_HEAT_K = 0.8  # the fan warms the air, so the mixed air may be so much colder than the supply
+
+
+@dataclass
+class Ventilation:
+    """Outdoor air flow for the people present, at least what the law asks.
+
+    Stale counter: a full zone. Stale CO2: taken as half way up. Stale outdoor air: no free cooling.
+    """
+
+    watch: Watch
+    name: str = "ventilation"
+
+    def propose(self, image: Image, now: datetime) -> list[Request]:
+        seen = self.watch.look(image, now)
+        requests = []
+        for handler in seen.air_handlers:
+            if handler.air_handler.outdoor_air_setpoint:
+                flow, why = self._outdoor_air_m3_s(handler, seen)
+                inputs = {
+                    "people": sum(people_or_full(z) for z in handler.zones),
+                    "co2_ppm_worst": self._worst_co2_ppm(handler),
+                    "outdoor_c": handler.outdoor_c,
+                    "outdoor_dew_point_c": handler.outdoor_dew_point_c,
+                    "return_c": handler.return_c,
+                }
+                requests.append(self.watch.request(seen, handler.air_handler.outdoor_air_setpoint, flow, (self.name, why), inputs))
+        return requests
+
+    def _outdoor_air_m3_s(self, handler: AirHandlerSeen, seen: Seen) -> tuple[float, str]:
+        tuning = self.watch.tuning
+        if not self.watch.running.get(handler.air_handler.key, True):
+            return 0.0, "the fan is off"
+        people = sum(people_or_full(z) for z in handler.zones)
+        co2 = rising(self._worst_co2_ppm(handler), tuning.co2_raise_ppm, tuning.co2_full_ppm)
+        need = people * tuning.outdoor_air_person_l_s / 1000 * (1 + (tuning.outdoor_air_raise_max - 1) * co2)
+        need = max(need, self.watch.legal_outdoor_air_m3_s(handler.zones))
+        free = self._free_cooling_m3_s(handler, seen)
+        if free > need:
+            return free, "outdoor air is cool and dry: it cools for nothing"
+        return need, "CO2 is high: more outdoor air" if co2 else "outdoor air for the people present"
+
+    def _worst_co2_ppm(self, handler: AirHandlerSeen) -> float:
+        """The worst zone that may hold people; unknown CO2 counts as much."""
+        unknown = self.watch.tuning.co2_unknown_ppm
+        return max((unknown if z.co2_ppm is None else z.co2_ppm for z in handler.zones if z.may_hold_people), default=0.0)
+
+    def _free_cooling_m3_s(self, handler: AirHandlerSeen, seen: Seen) -> float:
+        """Outdoor air that brings the mix down to the supply temperature; 0 when it does not help or is too humid."""
+        tuning = self.watch.tuning
+        outdoor, back, flow, dew_point = handler.outdoor_c, handler.return_c, handler.flow_m3_s, handler.outdoor_dew_point_c
+        warmest = max((z.temperature_c for z in handler.zones if z.temperature_c is not None), default=None)
+        if outdoor is None or back is None or flow is None or dew_point is None or warmest is None:
+            return 0.0
+        if outdoor > min(back - tuning.economiser_return_gap_k, tuning.economiser_outdoor_max_c):
+            return 0.0
+        if dew_point > tuning.economiser_dew_point_max_c:
+            return 0.0
+        if warmest < comfort_band(seen.outdoor_mean_c, tuning)[HEATING] + tuning.economiser_zone_gap_k:
+            return 0.0
+        mixed = (FALLBACK_SUPPLY_C if self._supply_c(seen, handler) is None else self._supply_c(seen, handler) or 0.0) - FAN_HEAT_K
+        share = 1.0 if outdoor >= mixed else (back - mixed) / (back - outdoor)
+        return min(1.0, share) * flow
+
+    def _supply_c(self, seen: Seen, handler: AirHandlerSeen) -> float | None:
+        return seen.image.value(handler.air_handler.supply_temperature)

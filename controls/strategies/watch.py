@@ -1,0 +1,179 @@
+"""What one cycle sees, worked out once for all strategies, and what they remember together: who was last where, how warm it has been."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from controls.forecast import OccupancyForecast
+from controls.strategies.layout import AirHandler, Layout, Zone
+from controls.strategies.tuning import LEGAL_OUTDOOR_AIR_L_S, Tuning
+from twin.site import Site
+from twin.words import Image, Request
+
+DAY_S = 24 * 3600.0
+MAGNUS_B, MAGNUS_C = 17.62, 243.12  # dew point over water (WMO Guide to Instruments, annex 4.B)
+ROUND_DIGITS = 3  # a device holds float32 or tenths: more digits would come back different
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSeen:
+    """One zone now. None: not known; each strategy says what then."""
+
+    zone: Zone
+    temperature_c: float | None
+    rh_percent: float | None
+    co2_ppm: float | None
+    people: float | None
+    daylight_lux: float | None
+    empty_min: float  # minutes since people were last counted; 0 while they are present or the counter is not known
+    design_people: float
+
+    @property
+    def may_hold_people(self) -> bool:
+        """People are counted, or the counter is not known."""
+        return self.people is None or self.people > 0
+
+    @property
+    def dew_point_c(self) -> float | None:
+        if self.temperature_c is None or self.rh_percent is None:
+            return None
+        return dew_point_c(self.temperature_c, self.rh_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class AirHandlerSeen:
+    """One air handler now, with its zones."""
+
+    air_handler: AirHandler
+    zones: tuple[ZoneSeen, ...]
+    outdoor_c: float | None
+    outdoor_rh_percent: float | None
+    return_c: float | None
+    flow_m3_s: float | None
+    flow_max_m3_s: float  # the largest flow ever seen
+
+    @property
+    def outdoor_dew_point_c(self) -> float | None:
+        if self.outdoor_c is None or self.outdoor_rh_percent is None:
+            return None
+        return dew_point_c(self.outdoor_c, self.outdoor_rh_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The building in one cycle."""
+
+    now: datetime
+    image: Image
+    zones: Mapping[str, ZoneSeen]
+    air_handlers: tuple[AirHandlerSeen, ...]
+    outdoor_mean_c: float | None
+
+
+@dataclass
+class Watch:
+    """Looks at an image once a cycle. `running` holds which air handlers are to run now, by the start and stop strategy."""
+
+    layout: Layout
+    site: Site
+    forecast: OccupancyForecast
+    tuning: Tuning = field(default_factory=Tuning)
+    running: dict[str, bool] = field(default_factory=dict)
+    _seen: Seen | None = None
+    _last_people: dict[str, datetime] = field(default_factory=dict)
+    _people_max: dict[str, float] = field(default_factory=dict)
+    _flow_max: dict[str, float] = field(default_factory=dict)
+    _outdoor_mean_c: float | None = None
+
+    def look(self, image: Image, now: datetime) -> Seen:
+        """What this image shows; strategies of the same cycle get the same answer."""
+        if self._seen is None or self._seen.now != now:
+            self._remember_outdoor(image, now)
+            zones = {z.key: self._zone(z, image, now) for z in self.layout.zones}
+            handlers = tuple(self._air_handler(a, zones, image) for a in self.layout.air_handlers)
+            self._seen = Seen(now, image, zones, handlers, self._outdoor_mean_c)
+            self.running = {a.air_handler.key: self._blows(a) for a in handlers}
+        return self._seen
+
+    def runs(self, zone: Zone) -> bool:
+        """Whether the zone's air handler is to run now; a zone without one is always served."""
+        return zone.air_handler is None or self.running.get(zone.air_handler, True)
+
+    def request(self, seen: Seen, point: str, value: float, why: tuple[str, str], inputs: Mapping[str, float | None]) -> Request:
+        """A request of the strategy `why[0]` for the reason `why[1]`; inputs that are not known are left out."""
+        known = {name: round(x, ROUND_DIGITS) for name, x in inputs.items() if x is not None}
+        until = seen.now + timedelta(seconds=self.site.cycle.lease_s)
+        return Request(point, round(value, ROUND_DIGITS), why[0], why[1], until, inputs=known)
+
+    def legal_outdoor_air_m3_s(self, zones: tuple[ZoneSeen, ...]) -> float:
+        """The least outdoor air the law asks for the people present; an unknown counter counts as a full zone."""
+        return legal_outdoor_air_m3_s(self.site.jurisdiction, [(people_or_full(z), z.zone.area_m2) for z in zones])
+
+    def _zone(self, zone: Zone, image: Image, now: datetime) -> ZoneSeen:
+        people = image.value(zone.people)
+        if people is None or people > 0:
+            self._last_people[zone.key] = now
+        self._people_max[zone.key] = max(people or 0.0, self._people_max.get(zone.key, 0.0))
+        last = self._last_people.get(zone.key)
+        return ZoneSeen(
+            zone=zone,
+            temperature_c=image.value(zone.temperature),
+            rh_percent=image.value(zone.humidity),
+            co2_ppm=image.value(zone.co2),
+            people=people,
+            daylight_lux=image.value(zone.daylight),
+            empty_min=math.inf if last is None else (now - last).total_seconds() / 60,
+            design_people=max(1.0, zone.area_m2 / self.tuning.person_m2, self._people_max[zone.key]),
+        )
+
+    def _air_handler(self, handler: AirHandler, zones: Mapping[str, ZoneSeen], image: Image) -> AirHandlerSeen:
+        flow = image.value(handler.flow)
+        self._flow_max[handler.key] = max(flow or 0.0, self._flow_max.get(handler.key, 0.0))
+        return AirHandlerSeen(
+            air_handler=handler,
+            zones=tuple(zones[z.key] for z in handler.zones),
+            outdoor_c=image.value(handler.outdoor_temperature),
+            outdoor_rh_percent=image.value(handler.outdoor_humidity),
+            return_c=image.value(handler.return_temperature),
+            flow_m3_s=flow,
+            flow_max_m3_s=self._flow_max[handler.key],
+        )
+
+    def _remember_outdoor(self, image: Image, now: datetime) -> None:
+        """Running mean by time passed, so that a slower or faster cycle gives the same mean."""
+        values = [v for a in self.layout.air_handlers if (v := image.value(a.outdoor_temperature)) is not None]
+        if not values:
+            return
+        outdoor_c = sorted(values)[len(values) // 2]
+        if self._outdoor_mean_c is None or self._seen is None:
+            self._outdoor_mean_c = outdoor_c
+            return
+        passed = (now - self._seen.now).total_seconds() / (self.tuning.running_mean_days * DAY_S)
+        self._outdoor_mean_c += (outdoor_c - self._outdoor_mean_c) * min(1.0, max(0.0, passed))
+
+    def _blows(self, seen: AirHandlerSeen) -> bool:
+        """Without a decision: whether air flows; not known counts as running."""
+        return seen.flow_m3_s is None or seen.flow_m3_s > self.tuning.flow_share_min * seen.flow_max_m3_s
+
+
+def people_or_full(seen: ZoneSeen) -> float:
+    """The people counted, or a full zone when the counter is not known."""
+    return seen.design_people if seen.people is None else seen.people
+
+
+def legal_outdoor_air_m3_s(jurisdiction: str, zones: list[tuple[float, float]]) -> float:
+    """The law's outdoor air for zones given with people and area in m2; a zone without people needs none."""
+    person, area = LEGAL_OUTDOOR_AIR_L_S.get(jurisdiction[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
+    return sum(person * people + area * area_m2 for people, area_m2 in zones if people > 0) / 1000
+
+
+def dew_point_c(temperature_c: float, rh_percent: float) -> float:
+    """Dew point of air (Magnus); bone-dry air counts as 1 %."""
+    gamma = math.log(min(100.0, max(1.0, rh_percent)) / 100) + MAGNUS_B * temperature_c / (MAGNUS_C + temperature_c)
+    return MAGNUS_C * gamma / (MAGNUS_B - gamma)
+
+
+def rising(value: float, start: float, full: float) -> float:
+    """0 up to `start`, 1 from `full`, linear between."""
+    return min(1.0, max(0.0, (value - start) / (full - start)))

@@ -1,0 +1,413 @@
+"""A simulated building judged by EnergyPlus: the engine owns its loop and calls us, so it runs in a thread and hands over once a step."""
+
+import json
+import queue
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta, tzinfo
+from pathlib import Path
+
+from simulators.design import Building, ZoneDesign
+from simulators.energyplus import engine
+from simulators.energyplus.building import read_building
+from simulators.energyplus.editing import edit, needed_pressure_share
+from simulators.energyplus.engine import Exchange, RunStopped
+from simulators.people import Occupancy, simulate_people
+from simulators.plant import Period, Step
+from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
+from simulators.score import Score, Tally, ZoneFacts, lamp_lux
+from simulators.weather import ForecastHour, read_epw
+from twin.errors import SiteError, StateError
+from twin.words import slug
+
+STEP_S = 600
+STEPS_PER_DAY = 24 * 3600 // STEP_S
+ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a step some milliseconds
+HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
+CLOSE_WAIT_S = 60
+NATIVE_TOLERANCE = 1e-3  # a design value that went over the wire as float32 is still the design value
+RUNNING_SHARE = 0.01  # of design flow: below that a fan stands still
+FACILITY = {"electricity": "Electricity:Facility", "gas": "NaturalGas:Facility"}
+OTHER_FUELS = (
+    "DistrictCooling:Facility", "DistrictHeatingWater:Facility", "DistrictHeatingSteam:Facility", "Propane:Facility",
+    "FuelOilNo1:Facility", "FuelOilNo2:Facility", "Coal:Facility", "Diesel:Facility", "Gasoline:Facility", "OtherFuel1:Facility",
+)  # fmt: skip
+HVAC_ELECTRIC = (
+    "Fans:Electricity", "Cooling:Electricity", "Heating:Electricity", "Pumps:Electricity",
+    "HeatRejection:Electricity", "HeatRecovery:Electricity", "Humidification:Electricity",
+)  # fmt: skip
+HVAC_GAS = ("Heating:NaturalGas",)
+LIGHTS = "InteriorLights:Electricity"
+PLUGS = "InteriorEquipment:Electricity"
+ZONE_VARIABLES = {"zn_t": "Zone Mean Air Temperature", "zn_rh": "Zone Air Relative Humidity", "zn_co2": "Zone Air CO2 Concentration"}
+AIR = "Outdoor Air Controller"
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Design values after sizing, by equipment; runs that are compared must have equal ones."""
+
+    fan_m3_s: Mapping[str, float]
+    minimum_outdoor_air_m3_s: Mapping[str, float]
+    fan_pressure_pa: Mapping[str, float]
+    people: Mapping[str, float]
+    light_w: Mapping[str, float]
+    area_m2: Mapping[str, float]
+
+
+@dataclass
+class _Handles:
+    readings: dict[str, int] = field(default_factory=dict)  # point -> variable
+    schedules: dict[str, int] = field(default_factory=dict)  # writable point -> Schedule Value
+    oa_share: dict[str, int] = field(default_factory=dict)  # air handler -> share of the design minimum
+    oa_flow: dict[str, int] = field(default_factory=dict)  # air handler -> outdoor air mass flow
+    pressure: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    lights: dict[str, int] = field(default_factory=dict)
+    pmv: dict[str, int] = field(default_factory=dict)
+    meters: dict[str, int] = field(default_factory=dict)
+
+
+class EnergyPlusPlant:
+    """One run over `days` from `start`; made, reset once, stepped to the end and closed."""
+
+    step_s = STEP_S
+
+    def __init__(
+        self, model: Path, weather: Path, period: Period, *, seed: int, zone: tzinfo, variant: str = "bau", lux_target: float = 500.0
+    ) -> None:
+        if variant not in VARIANTS:
+            raise SiteError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+        self.note = ""
+        self.variant, self._seed, self._period, self._lux_target = variant, seed, period, lux_target
+        self._start = datetime.combine(period.start, time(), zone)
+        self.weather = read_epw(weather)
+        self._weather_file = weather
+        self._folder = tempfile.TemporaryDirectory(prefix="wattproof-energyplus-")
+        try:
+            edited = engine.load_model(model, Path(self._folder.name))
+            self.building: Building = read_building(edited, model.stem)
+            edit(edited, self.building, period, self.weather, variant)
+            self._model = Path(self._folder.name) / "edited.epJSON"
+            self._model.write_text(json.dumps(edited), encoding="utf-8")
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._zones: dict[str, ZoneDesign] = {slug(z.name): z for z in self.building.zones}
+        self._handlers = {slug(h.name): h for h in self.building.air_handlers}
+        self._tally = Tally(STEP_S, len(self._zones), lux_target)
+        self._handles: _Handles | None = None
+        self._sizing: Sizing | None = None
+        self._occupancy: Occupancy | None = None
+        self._held: Mapping[str, float] = {}
+        self._light_now: dict[str, float] = {}
+        self._used_j: dict[str, float] = {}
+        self._meters_j: dict[str, float] = {}
+        self._first_day: int | None = None
+        self._step = 0  # the step being computed, 0 the first of the period
+        self._done = 0
+        self._warmed = False
+        self._stopped = False
+        self._outbox: queue.Queue[Step | None] = queue.Queue()
+        self._inbox: queue.Queue[Mapping[str, float] | None] = queue.Queue()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="energyplus", daemon=True)
+
+    # -- the plant protocol, called by whoever drives the simulation ------------------------------------------------------
+
+    def reset(self) -> Step:
+        """Size, warm up under the building's own schedule and stand at the first moment of the period."""
+        self._thread.start()
+        first = self._next()
+        if first is None:
+            raise SiteError("EnergyPlus ended before its first step; the model runs no weather period")
+        return first
+
+    def step(self, held: Mapping[str, float]) -> Step | None:
+        """Ten minutes with the held values; None when the period is over."""
+        self._inbox.put(dict(held))  # a copy: the engine must not see later changes
+        return self._next()
+
+    def own_schedule(self, at: datetime) -> dict[str, float]:
+        """The building's own control at a site time; outdoor air is the design minimum (code adds its economizer inside the model)."""
+        sizing, now = self.sizing, operating(self.variant, at)
+        values: dict[str, float] = {}
+        for handler in self._handlers:
+            values[f"{handler}.fan_run"] = float(now.fan_on)
+            values[f"{handler}.sa_t_sp"] = SUPPLY_C
+            values[f"{handler}.oa_f_sp"] = sizing.minimum_outdoor_air_m3_s[handler] if now.outdoor_air_on else 0.0
+            values[f"{handler}.sa_p_sp"] = sizing.fan_pressure_pa[handler]
+        for zone in self._zones:
+            values[f"{zone}.htg_sp"], values[f"{zone}.clg_sp"] = now.heating_c, now.cooling_c
+            values[f"{zone}.min_flow"] = MINIMUM_FLOW_PERCENT
+            values[f"{zone}.light_level"] = now.light_percent
+        return values
+
+    def score(self) -> Score:
+        """Energy and comfort of the steps done."""
+        return self._tally.score()
+
+    def forecast(self, hours: int) -> list[ForecastHour]:
+        """Outdoor temperature with a forecast's error, never the file's true future."""
+        return self.weather.forecast(self._at(self._done), hours, self._seed)
+
+    def meters(self) -> dict[str, float]:
+        """Wh by meter point since reset."""
+        j = self._meters_j
+        readings = {"em_main": "electricity", "gm_main": "gas", "em_hvac": "hvac_electric", "em_light": "light"}
+        return {f"{meter}.energy": float(int(j.get(use, 0.0) / 3600)) for meter, use in readings.items()}
+
+    def close(self) -> None:
+        """End the run wherever it stands."""
+        if self._thread.is_alive():
+            self._inbox.put(None)
+            self._thread.join(CLOSE_WAIT_S)
+        self._folder.cleanup()
+        if self._thread.is_alive():
+            raise StateError(f"the EnergyPlus thread did not end within {CLOSE_WAIT_S} s; end this process")
+
+    @property
+    def sizing(self) -> Sizing:
+        """Design values; known once `reset` has sized the plant."""
+        if self._sizing is None:
+            raise StateError("the plant is not sized yet; call reset first")
+        return self._sizing
+
+    @property
+    def design_people(self) -> Mapping[str, float]:
+        """Design people by zone key, for the people's history."""
+        return self.sizing.people
+
+    # -- in the engine's thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            engine.run(self._model, self._weather_file, Path(self._folder.name), self._begin, self._end)
+            if self._done != self._days * STEPS_PER_DAY and not self._stopped:
+                raise SiteError(
+                    f"EnergyPlus ran {self._done} steps where {self._days * STEPS_PER_DAY} were asked for; check the run period"
+                )
+        except BaseException as error:  # noqa: BLE001  (carried to the thread that drives the plant)
+            self._failure = error
+        finally:
+            self._outbox.put(None)
+
+    def _begin(self, x: Exchange) -> None:
+        """Start of a zone step: decide what is held in it."""
+        if not x.ready:
+            return
+        if self._handles is None:
+            self._find(x)
+        if not x.in_run_period:
+            return
+        if self._first_day is None:
+            self._first_day = x.day_of_year
+        self._step = (x.day_of_year - self._first_day) * STEPS_PER_DAY + x.step_of_day
+        if x.warming_up:
+            self._hold(x, self._warm_up())
+        elif self._done == 0:
+            self._hold(x, self._hand_over(Step(self._at(0), self._readings(x))))
+        else:
+            self._hold(x, self._held)
+
+    def _warm_up(self) -> dict[str, float]:
+        """The building's own schedule, the same for all controllers.
+
+        The engine takes each box's minimum in the very first warm-up step as a floor for the whole run, so that step has none.
+        """
+        held = self.own_schedule(self._at(self._step))
+        if not self._warmed:
+            self._warmed = True
+            held |= {f"{zone}.min_flow": 0.0 for zone in self._zones}
+        return held
+
+    def _end(self, x: Exchange) -> None:
+        """End of a zone step: what it used and how people felt; then hand over and wait for the next step's values."""
+        if self._handles is None or not x.in_run_period or x.warming_up:
+            return
+        self._measure(x)
+        self._done += 1
+        self._held = self._hand_over(Step(self._at(self._done), self._readings(x)))
+
+    def _hand_over(self, step: Step) -> Mapping[str, float]:
+        self._outbox.put(step)
+        try:
+            held = self._inbox.get(timeout=HELD_WAIT_S)
+        except queue.Empty:
+            raise StateError(f"nobody stepped the EnergyPlus plant for {HELD_WAIT_S} s; it has ended") from None
+        if held is None:
+            self._stopped = True
+            raise RunStopped
+        return held
+
+    def _next(self) -> Step | None:
+        try:
+            step = self._outbox.get(timeout=ENGINE_WAIT_S)
+        except queue.Empty:
+            raise StateError(f"EnergyPlus gave no answer for {ENGINE_WAIT_S} s; close the plant") from None
+        if self._failure is not None:
+            raise self._failure
+        return step
+
+    def _at(self, step: int) -> datetime:
+        return self._start + timedelta(seconds=step * STEP_S)
+
+    def _find(self, x: Exchange) -> None:
+        """All handles and design values, once; the run is refused if any is missing."""
+        found = _Handles()
+        for key, zone in self._zones.items():
+            self._find_zone(x, found, key, zone)
+        for key, handler in self._handlers.items():
+            source = handler.source
+            found.readings |= {
+                f"{key}.sa_t": x.variable("System Node Temperature", source["supply_node"]),
+                f"{key}.ra_t": x.variable("System Node Temperature", source["return_node"]),
+                f"{key}.sa_f": x.variable("System Node Standard Density Volume Flow Rate", source["supply_node"]),
+                f"{key}.oa_f": x.variable("Air System Outdoor Air Mass Flow Rate", source["loop"]),
+                f"{key}.oa_t": x.variable("Site Outdoor Air Drybulb Temperature", "Environment"),
+                f"{key}.oa_rh": x.variable("Site Outdoor Air Relative Humidity", "Environment"),
+            }
+            for tag in ("fan_run", "sa_t_sp"):
+                found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
+            found.oa_share[key] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.oa_share")
+            found.oa_flow[key] = x.actuator(AIR, "Air Mass Flow Rate", source["oa_controller"])
+            found.pressure[key] = x.actuator("Fan", "Fan Pressure Rise", source["fan"])
+        self._find_meters(x, found)
+        sizing = self._read_sizing(x)
+        x.require_all()
+        self._handles, self._sizing = found, sizing
+        self._occupancy = simulate_people(sizing.people, self._period.start, self._period.days, self._seed, STEP_S)
+
+    def _find_zone(self, x: Exchange, found: _Handles, key: str, zone: ZoneDesign) -> None:
+        name, people = zone.source["zone"], zone.source["people"]
+        found.readings |= {f"{key}.{tag}": x.variable(variable, name) for tag, variable in ZONE_VARIABLES.items()}
+        found.readings[f"{key}.sa_f"] = x.variable("System Node Standard Density Volume Flow Rate", zone.source["box_outlet"])
+        if zone.daylit:
+            found.readings[f"{key}.zn_lux"] = x.variable("Daylighting Reference Point 1 Illuminance", f"{key}.daylight")
+        for tag in ("htg_sp", "clg_sp", "min_flow"):
+            found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
+        if people:
+            found.people[key] = x.actuator("People", "Number of People", people)
+            found.pmv[key] = x.variable("Zone Thermal Comfort Fanger Model PMV", people)
+        if zone.source["lights"]:
+            found.lights[key] = x.actuator("Lights", "Electricity Rate", zone.source["lights"])
+
+    def _find_meters(self, x: Exchange, found: _Handles) -> None:
+        found.meters = {name: x.meter(name) for name in ("Electricity:Facility", "Fans:Electricity")}
+        for name in (*FACILITY.values(), *OTHER_FUELS, *HVAC_ELECTRIC, *HVAC_GAS, LIGHTS, PLUGS):
+            handle = x.meter_if_any(name)
+            if handle is not None:
+                found.meters[name] = handle
+
+    def _read_sizing(self, x: Exchange) -> Sizing:
+        density = _standard_density(self.weather.elevation_m)
+        zones, handlers = self._zones, self._handlers
+        peopled = {k: z.source["people"] for k, z in zones.items() if z.source["people"]}
+        lit = {k: z.source["lights"] for k, z in zones.items() if z.source["lights"]}
+        return Sizing(
+            {k: x.internal("Fan Maximum Mass Flow Rate", h.source["fan"]) / density for k, h in handlers.items()},
+            {k: x.internal(f"{AIR} Minimum Mass Flow Rate", h.source["oa_controller"]) / density for k, h in handlers.items()},
+            {k: x.internal("Fan Nominal Pressure Rise", h.source["fan"]) for k, h in handlers.items()},
+            {k: x.internal("People Count Design Level", peopled[k]) if k in peopled else 0.0 for k in zones},
+            {k: x.internal("Lighting Power Design Level", lit[k]) if k in lit else 0.0 for k in zones},
+            {k: x.internal("Zone Floor Area", z.source["zone"]) for k, z in zones.items()},
+        )
+
+    def _hold(self, x: Exchange, held: Mapping[str, float]) -> None:
+        """Bring the held values and the people of this step into the model."""
+        handles, sizing, occupancy = self._handles, self.sizing, self._occupancy
+        assert handles is not None
+        assert occupancy is not None
+        for point, handle in handles.schedules.items():
+            x.set(handle, held[point] / 100 if point.endswith(".min_flow") else held[point])
+        for key in self._handlers:
+            self._hold_outdoor_air(x, handles, key, held[f"{key}.oa_f_sp"])
+            self._hold_pressure(x, handles, key, held[f"{key}.sa_p_sp"])
+        counts = occupancy.at(self._step)
+        for key, handle in handles.people.items():
+            x.set(handle, float(counts[key]))
+        own = operating(self.variant, self._at(self._step)).light_percent
+        for key, handle in handles.lights.items():
+            level = held[f"{key}.light_level"]
+            self._light_now[key] = own if level < 0 else min(100.0, level)  # below 0: the gateway's own schedule
+            x.set(handle, sizing.light_w[key] * self._light_now[key] / 100)
+
+    def _hold_outdoor_air(self, x: Exchange, handles: _Handles, key: str, flow_m3_s: float) -> None:
+        """Up to the design minimum the model's own controller does it (with its economizer, if any); above, the flow is imposed."""
+        design = self.sizing.minimum_outdoor_air_m3_s[key]
+        if flow_m3_s <= design * (1 + NATIVE_TOLERANCE):
+            share = min(1.0, flow_m3_s / design)
+            x.set(handles.oa_share[key], 1.0 if share > 1 - NATIVE_TOLERANCE else share)
+            x.free(handles.oa_flow[key])
+        else:
+            x.set(handles.oa_flow[key], flow_m3_s * _standard_density(self.weather.elevation_m))
+
+    def _hold_pressure(self, x: Exchange, handles: _Handles, key: str, pressure_pa: float) -> None:
+        """The fan's pressure, not below what the duct needs for the flow of the step that ended."""
+        design = self.sizing.fan_pressure_pa[key]
+        if pressure_pa >= design * (1 - NATIVE_TOLERANCE) or self.variant == "code":  # the code fan's curve has its reset already
+            x.free(handles.pressure[key])
+            return
+        flow_share = x.read(handles.readings[f"{key}.sa_f"]) / self.sizing.fan_m3_s[key]
+        x.set(handles.pressure[key], max(pressure_pa, design * needed_pressure_share(flow_share)))
+
+    def _readings(self, x: Exchange) -> dict[str, float]:
+        handles = self._handles
+        assert handles is not None
+        values = {point: x.read(handle) for point, handle in handles.readings.items()}
+        density = _standard_density(self.weather.elevation_m)
+        for key in self._handlers:
+            values[f"{key}.oa_f"] /= density
+        assert self._occupancy is not None
+        counts = self._occupancy.at(max(0, self._done - 1))
+        for key in self._zones:
+            values[f"{key}.zn_occ"] = float(counts[key]) if self._done else 0.0
+            values[f"{key}.light_level_now"] = self._light_now.get(key, 0.0)
+        values |= self.meters()
+        values["em_main.power"] = self._used_j.get("electricity", 0.0) / STEP_S
+        return values
+
+    def _measure(self, x: Exchange) -> None:
+        handles = self._handles
+        assert handles is not None
+        assert self._occupancy is not None
+        used = self._used_j = _end_uses({name: x.read_meter(handle) for name, handle in handles.meters.items()})
+        for name, joules in used.items():
+            self._meters_j[name] = self._meters_j.get(name, 0.0) + joules
+        self._tally.add_energy(used)
+        self._tally.add_fans([x.read(handles.readings[f"{k}.sa_f"]) > RUNNING_SHARE * self.sizing.fan_m3_s[k] for k in self._handlers])
+        counts = self._occupancy.at(self._step)
+        for key, pmv in handles.pmv.items():
+            if counts[key] > 0:
+                self._tally.add_zone(self._zone_facts(x, handles, key, counts[key], x.read(pmv)))
+
+    def _zone_facts(self, x: Exchange, handles: _Handles, key: str, people: int, pmv: float) -> ZoneFacts:
+        daylight = handles.readings.get(f"{key}.zn_lux")
+        used = people / max(1.0, self.sizing.people[key])
+        lux = lamp_lux(self._light_now.get(key, 0.0), used, self._lux_target) + (x.read(daylight) if daylight is not None else 0.0)
+        temperature, rh, co2 = (x.read(handles.readings[f"{key}.{tag}"]) for tag in ("zn_t", "zn_rh", "zn_co2"))
+        return ZoneFacts(people, pmv, temperature, co2, rh, lux)
+
+
+def _end_uses(j: Mapping[str, float]) -> dict[str, float]:
+    """End uses in J from the engine's meters; `electricity`, `gas` and `other` together are the whole facility."""
+    hvac_electric = sum(j.get(name, 0.0) for name in HVAC_ELECTRIC)
+    return {
+        **{name: j.get(meter, 0.0) for name, meter in FACILITY.items()},
+        "other": sum(j.get(name, 0.0) for name in OTHER_FUELS),
+        "hvac_electric": hvac_electric,
+        "hvac": hvac_electric + sum(j.get(name, 0.0) for name in HVAC_GAS),
+        "light": j.get(LIGHTS, 0.0),
+        "fans": j.get("Fans:Electricity", 0.0),
+        "cooling": j.get("Cooling:Electricity", 0.0),
+        "heating_electric": j.get("Heating:Electricity", 0.0),
+        "heating_gas": j.get("Heating:NaturalGas", 0.0),
+        "plugs": j.get(PLUGS, 0.0),
+    }
+
+
+def _standard_density(elevation_m: float) -> float:
+    """Dry air at 20 °C and the site's standard pressure, kg/m³: what the engine means by standard density."""
+    return float(101325 * (1 - 2.25577e-5 * elevation_m) ** 5.25588 / (287.0 * 293.15))

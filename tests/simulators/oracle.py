@@ -1,0 +1,114 @@
+"""A rule-based controller used only as a yardstick in tests: it reads the plant directly, with perfect sensors, so strategies can be held against it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simulators.plant import Plant, Step
+
+
+@dataclass
+class Oracle:
+    """Rules over the plant's readings; every lever can be switched off to see what it is worth."""
+
+    building: object  # simulators.design.Building
+    people: Mapping[str, float]
+    fan_m3_s: Mapping[str, float]
+    minimum_outdoor_air_m3_s: Mapping[str, float]
+    zones_of: Mapping[str, list[str]]
+    levers: frozenset = frozenset({"startstop", "light", "daylight", "minflow", "dcv", "pressure", "setpoints", "economizer"})
+    litres: float = 9.0
+    low_flow: float = 10.0
+    empty_flow: float = 5.0
+    standby_k: float = 1.5
+    supply_c: float = 12.8
+    cool_warm_c: float = 25.4
+    lead_k_h: float = 0.35
+    late_h: float = 19.5
+    mean_oat: float | None = None
+    empty: dict = field(default_factory=dict)
+    latched: bool = False
+
+    def __call__(self, own: dict[str, float], step: Step) -> dict[str, float]:
+        r, at, held = step.readings, step.at, dict(own)
+        hour = at.hour + at.minute / 60
+        handlers, zones = list(self.zones_of), [z for zs in self.zones_of.values() for z in zs]
+        oat = r[f"{handlers[0]}.oa_t"]
+        self.mean_oat = oat if self.mean_oat is None else self.mean_oat + (oat - self.mean_oat) / (4 * 144)
+        warm = min(1, max(0, (self.mean_oat - 10) / 8))
+        heat, cool = 21.3 - 0.8 * warm, 24.6 + (self.cool_warm_c - 24.6) * warm
+        occ = {z: r[f"{z}.zn_occ"] for z in zones}
+        for z in zones:
+            self.empty[z] = 0 if occ[z] > 0 else self.empty.get(z, 99) + 1
+        on = (
+            self.wants_on(at, hour, heat, cool, occ, [r[f"{z}.zn_t"] for z in zones])
+            if "startstop" in self.levers
+            else bool(own[f"{handlers[0]}.fan_run"])
+        )
+        for a, mine in self.zones_of.items():
+            held[f"{a}.fan_run"] = float(on)
+            held[f"{a}.sa_t_sp"] = self.supply_c
+            flow = r[f"{a}.sa_f"]
+            if "dcv" in self.levers:
+                need = sum(occ[z] for z in mine) * self.litres / 1000
+                worst = max((r[f"{z}.zn_co2"] for z in mine if occ[z] > 0), default=420)
+                if worst > 800:
+                    need *= 1 + min(2, (worst - 800) / 100)
+                if "economizer" in self.levers:
+                    need = max(need, self.economizer(r, a, mine, heat, oat))
+                held[f"{a}.oa_f_sp"] = (min(need, flow) if flow > 0 else need) if on else 0.0
+            if "pressure" in self.levers:
+                held[f"{a}.sa_p_sp"] = 200.0
+        for z in zones:
+            gone = self.empty[z] >= 3 and hour >= 8.5
+            if "setpoints" in self.levers:
+                wide = self.standby_k if gone else 0
+                held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = (heat - wide, cool + wide) if on else (16.0, 29.0)
+                if not on and occ[z] > 0:
+                    held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = 20.0, 26.0
+            if "minflow" in self.levers:
+                boost = min(40, max(0, (r[f"{z}.zn_co2"] - 800) / 200 * 40)) if occ[z] > 0 else 0
+                held[f"{z}.min_flow"] = self.empty_flow if gone else self.low_flow + boost
+            if "light" in self.levers:
+                used = min(1, occ[z] / max(1, self.people[z]))
+                level = 5 + 90 * (1 - (1 - used) ** 4) if used > 0 else 5
+                if "daylight" in self.levers and f"{z}.zn_lux" in r and level > 5:
+                    level = 5 + (level - 5) * max(0.1, 1 - 0.9 * min(1, r[f"{z}.zn_lux"] / 500))
+                held[f"{z}.light_level"] = level
+        return held
+
+    def wants_on(self, at, hour, heat, cool, occ, temps):
+        day = at.weekday()
+        first, last = (7.0, self.late_h) if day < 5 else (7.5, 16.5)
+        lead = max(0, min(2.0, 0.45 * max(0, heat - 0.3 - min(temps))), min(1.5, self.lead_k_h * max(0, max(temps) - (cool + 0.3))))
+        busy = sum(occ.values()) > 0.04 * sum(self.people.values()) and hour < 22
+        on = day < 6 and (first - lead <= hour < last or busy)
+        self.latched = hour < 9 and day < 6 and (on or self.latched)
+        return on or self.latched
+
+    def economizer(self, r, a, mine, heat, oat):
+        flow, back = r[f"{a}.sa_f"], r[f"{a}.ra_t"]
+        if flow > 0 and oat < back - 1 and oat < 22 and max(r[f"{z}.zn_t"] for z in mine) > heat + 1:
+            mixed = self.supply_c - 0.8
+            return (1 if oat >= mixed else (back - mixed) / max(back - oat, 1e-3)) * flow
+        return 0.0
+
+
+def oracle_for(plant, **changes) -> Oracle:
+    from twin.words import slug
+
+    zones_of: dict[str, list[str]] = {}
+    for zone in plant.building.zones:
+        zones_of.setdefault(slug(zone.air_handler), []).append(slug(zone.name))
+    s = plant.sizing
+    return Oracle(plant.building, s.people, s.fan_m3_s, s.minimum_outdoor_air_m3_s, zones_of, **changes)
+
+
+def drive(plant: Plant, rule=None) -> int:
+    """Step the plant to its end, by its own schedule or a rule; returns the number of steps."""
+    step, steps = plant.reset(), 0
+    rule = rule(plant) if rule else None
+    while step is not None:
+        own = plant.own_schedule(step.at)
+        step = plant.step(rule(own, step) if rule else own)
+        steps += step is not None
+    return steps
