@@ -4,6 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime, time
 from pathlib import Path
 
 from simulators.energyplus import engine
@@ -75,6 +76,14 @@ def open_plant(
         except MissingError as error:
             return _rc(site, graph, settings, period, seed, variant, note=f"rc stands in for energyplus: {error}")
     return _rc(site, graph, settings, period, seed, variant, note="")
+
+
+def first_moment(site: Site, start: str | None = None) -> datetime:
+    """When the simulated period of a site begins, by the site's own clock; `start` as MM-DD, else the site's."""
+    try:
+        return datetime.combine(month_day(start or read_settings(site).start, SIMULATED_YEAR), time(), site.zone)
+    except ValueError as error:
+        raise SiteError(f"{site.name}: {error}") from None
 
 
 def _energyplus(site: Site, settings: PlantSettings, period: Period, seed: int, variant: str) -> Plant:
