@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
 from simulators.score import Score
@@ -14,14 +14,19 @@ SIMULATED_YEAR = 2025
 
 @dataclass(frozen=True)
 class Period:
-    """First day (of the simulated year) and number of days."""
+    """First day (of the simulated year), number of days, and the site's time zone; the site's clock knows no daylight saving here."""
 
     start: date
     days: int
+    zone: tzinfo
 
     def __post_init__(self) -> None:
         if self.days < 1 or self.start.year != SIMULATED_YEAR or self.last.year != SIMULATED_YEAR:
             raise ValueError(f"a period must lie within one year and have a day or more, got {self.days} days from {self.start:%m-%d}")
+
+    @property
+    def begin(self) -> datetime:
+        return datetime.combine(self.start, time(), self.zone)
 
     @property
     def last(self) -> date:

@@ -117,7 +117,7 @@ class Tally:
         self._power_kw.append(used_j["electricity"] / self.step_s / 1000)
 
     def add_fans(self, running: Sequence[bool]) -> None:
-        """Which fans ran in this step, in a fixed order; a start is a step with the fan on after one with it off."""
+        """Which fans were held on in this step, in a fixed order; a start follows a step off. The night cycle's own are not counted."""
         self._starts += sum(now and not before for now, before in zip(running, self._running, strict=False))
         self._running = list(running)
 

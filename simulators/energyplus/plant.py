@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from simulators.design import Building, ZoneDesign
@@ -28,7 +28,6 @@ ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a 
 HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
 CLOSE_WAIT_S = 60
 NATIVE_TOLERANCE = 1e-3  # a design value that went over the wire as float32 is still the design value
-RUNNING_SHARE = 0.01  # of design flow: below that a fan stands still
 FACILITY = {"electricity": "Electricity:Facility", "gas": "NaturalGas:Facility"}
 OTHER_FUELS = (
     "DistrictCooling:Facility", "DistrictHeatingWater:Facility", "DistrictHeatingSteam:Facility", "Propane:Facility",
@@ -75,14 +74,12 @@ class EnergyPlusPlant:
 
     step_s = STEP_S
 
-    def __init__(
-        self, model: Path, weather: Path, period: Period, *, seed: int, zone: tzinfo, variant: str = "bau", lux_target: float = 500.0
-    ) -> None:
+    def __init__(self, model: Path, weather: Path, period: Period, *, seed: int, variant: str = "bau", lux_target: float = 500.0) -> None:
         if variant not in VARIANTS:
             raise SiteError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
         self.note = ""
         self.variant, self._seed, self._period, self._lux_target = variant, seed, period, lux_target
-        self._start = datetime.combine(period.start, time(), zone)
+        self._start = period.begin
         self.weather = read_epw(weather)
         self._weather_file = weather
         self._folder = tempfile.TemporaryDirectory(prefix="wattproof-energyplus-")
@@ -185,10 +182,9 @@ class EnergyPlusPlant:
     def _run(self) -> None:
         try:
             engine.run(self._model, self._weather_file, Path(self._folder.name), self._begin, self._end)
-            if self._done != self._days * STEPS_PER_DAY and not self._stopped:
-                raise SiteError(
-                    f"EnergyPlus ran {self._done} steps where {self._days * STEPS_PER_DAY} were asked for; check the run period"
-                )
+            expected = self._period.days * STEPS_PER_DAY
+            if self._done != expected and not self._stopped:
+                raise SiteError(f"EnergyPlus ran {self._done} steps where {expected} were asked for; check the run period")
         except BaseException as error:  # noqa: BLE001  (carried to the thread that drives the plant)
             self._failure = error
         finally:
@@ -208,7 +204,8 @@ class EnergyPlusPlant:
         if x.warming_up:
             self._hold(x, self._warm_up())
         elif self._done == 0:
-            self._hold(x, self._hand_over(Step(self._at(0), self._readings(x))))
+            self._held = self._hand_over(Step(self._at(0), self._readings(x)))
+            self._hold(x, self._held)
         else:
             self._hold(x, self._held)
 
@@ -377,7 +374,7 @@ class EnergyPlusPlant:
         for name, joules in used.items():
             self._meters_j[name] = self._meters_j.get(name, 0.0) + joules
         self._tally.add_energy(used)
-        self._tally.add_fans([x.read(handles.readings[f"{k}.sa_f"]) > RUNNING_SHARE * self.sizing.fan_m3_s[k] for k in self._handlers])
+        self._tally.add_fans([self._held[f"{handler}.fan_run"] > 0 for handler in self._handlers])
         counts = self._occupancy.at(self._step)
         for key, pmv in handles.pmv.items():
             if counts[key] > 0:
