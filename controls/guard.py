@@ -64,7 +64,7 @@ class Ground:
     """What the guard knows of a site: comfort owed, law, which point is what, and what is never written."""
 
     comfort: Comfort
-    jurisdiction: str
+    grid_region: str
     zone: tzinfo
     layout: Layout
     protected: frozenset[str] = frozenset()
@@ -92,7 +92,7 @@ class GuardState:
     def at_start(cls, graph: Graph, site: Site) -> "GuardState":
         """What the guard knows of this site before anything was ruled."""
         layout = read_layout(graph)
-        return cls(Ground(site.comfort, site.jurisdiction, site.zone, layout, _protected(graph, site)))
+        return cls(Ground(site.comfort, site.grid_region, site.zone, layout, _protected(graph, site)))
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ class _Case:
     def _legal_outdoor_air_m3_s(self, handler: AirHandler) -> float:
         counted = [(z, self._value(z.people)) for z in handler.zones]
         zones = [(z.area_m2 / PERSON_M2 if people is None else people, z.area_m2) for z, people in counted]
-        return legal_outdoor_air_m3_s(self.state.ground.jurisdiction, zones)
+        return legal_outdoor_air_m3_s(self.state.ground.grid_region, zones)
 
     def _people_may_be_in(self, zone: Zone) -> bool:
         people = self._value(zone.people)

@@ -28,6 +28,7 @@ class ZoneSeen:
     people: float | None
     daylight_lux: float | None
     empty_min: float  # minutes since people were last counted; 0 while they are present or the counter is not known
+    awaited: bool  # its first people of the day are still expected
     design_people: float
 
     @property
@@ -112,7 +113,7 @@ class Watch:
 
     def legal_outdoor_air_m3_s(self, zones: tuple[ZoneSeen, ...]) -> float:
         """The least outdoor air the law asks for the people present; an unknown counter counts as a full zone."""
-        return legal_outdoor_air_m3_s(self.site.jurisdiction, [(people_or_full(z), z.zone.area_m2) for z in zones])
+        return legal_outdoor_air_m3_s(self.site.grid_region, [(people_or_full(z), z.zone.area_m2) for z in zones])
 
     def _zone(self, zone: Zone, image: Image, now: datetime) -> ZoneSeen:
         people = fresh(image, zone.people)
@@ -128,8 +129,17 @@ class Watch:
             people=people,
             daylight_lux=fresh(image, zone.daylight),
             empty_min=math.inf if last is None else (now - last).total_seconds() / 60,
+            awaited=self._awaited(last, now),
             design_people=max(1.0, zone.area_m2 / self.tuning.person_m2, self._people_max[zone.key]),
         )
+
+    def _awaited(self, last_people: datetime | None, now: datetime) -> bool:
+        """Nobody was here today, and the day is not so old that nobody will come."""
+        local = now.astimezone(self.site.zone)
+        arrival, departure = self.forecast.first_arrival(local.date()), self.forecast.last_departure(local.date())
+        if arrival is None or departure is None or local >= arrival + timedelta(hours=self.tuning.awaited_h):
+            return False
+        return last_people is None or last_people.astimezone(self.site.zone).date() != local.date()
 
     def _air_handler(self, handler: AirHandler, zones: Mapping[str, ZoneSeen], image: Image) -> AirHandlerSeen:
         flow = fresh(image, handler.flow)
@@ -171,9 +181,9 @@ def people_or_full(seen: ZoneSeen) -> float:
     return seen.design_people if seen.people is None else seen.people
 
 
-def legal_outdoor_air_m3_s(jurisdiction: str, zones: list[tuple[float, float]]) -> float:
-    """The law's outdoor air for zones given with people and area in m2; a zone without people needs none."""
-    person, area = LEGAL_OUTDOOR_AIR_L_S.get(jurisdiction[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
+def legal_outdoor_air_m3_s(grid_region: str, zones: list[tuple[float, float]]) -> float:
+    """The law's outdoor air for zones given with people and area in m2, by the country of the grid region; a zone without people needs none."""
+    person, area = LEGAL_OUTDOOR_AIR_L_S.get(grid_region[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
     return sum(person * people + area * area_m2 for people, area_m2 in zones if people > 0) / 1000
 
 
