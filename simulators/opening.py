@@ -2,13 +2,14 @@
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
 from simulators.energyplus import engine
 from simulators.energyplus.plant import EnergyPlusPlant
+from simulators.people import simulate_history
 from simulators.plant import SIMULATED_YEAR, Period, Plant
 from simulators.rc import RcPlant
 from simulators.rc_building import Asks, RcParameters, layout_from_graph
@@ -78,12 +79,23 @@ def open_plant(
     return _rc(site, graph, settings, period, seed, variant, note="")
 
 
-def first_moment(site: Site, start: str | None = None) -> datetime:
-    """When the simulated period of a site begins, by the site's own clock; `start` as MM-DD, else the site's."""
-    try:
-        return datetime.combine(month_day(start or read_settings(site).start, SIMULATED_YEAR), time(), site.zone)
-    except ValueError as error:
-        raise SiteError(f"{site.name}: {error}") from None
+def people_before(
+    site: Site, graph: Asks, plant: Plant, start: str | None, days: int, seed: int
+) -> tuple[datetime, Iterator[tuple[datetime, dict[str, int]]]]:
+    """What the plant's counters would have recorded in the days before the start: the start, and (time, count by point) for each step."""
+    known = {row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")}
+    counters = {point: people for point, people in plant.counters.items() if point in known}
+    first = month_day(start or read_settings(site).start, SIMULATED_YEAR)
+    occupancy = simulate_history(plant.counters, first, seed, days)
+    begin = datetime.combine(first, time(), site.zone)
+    history_begin = begin - timedelta(days=days)
+
+    def rows() -> Iterator[tuple[datetime, dict[str, int]]]:
+        for n in range(days * 24 * 3600 // occupancy.step_s):
+            counts = occupancy.at(n)
+            yield history_begin + timedelta(seconds=(n + 1) * occupancy.step_s), {point: counts[point] for point in counters}
+
+    return begin, rows()
 
 
 def _energyplus(site: Site, settings: PlantSettings, period: Period, seed: int, variant: str) -> Plant:

@@ -44,9 +44,15 @@ class Step:
 class Plant(Protocol):
     """A simulated building. Once started it gives `reset`, then steps until the period is over; `close` in any case."""
 
+    engine: str
     step_s: int
     note: str
     """What a person should know about this plant, for example that it stands in for another engine."""
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        """Points that count people, each with the people its zone is designed for; known before the start."""
+        ...
 
     def reset(self) -> Step:
         """Start the period; the readings are those at its first moment."""

@@ -10,8 +10,8 @@ from typing import Any
 from bim.importing import IMPORTER_VERSION, Imported, import_models
 from controls.forecast import OccupancyForecast
 from controls.strategies import find_strategies
-from simulators.opening import first_moment, open_plant
-from simulators.people import simulate_history
+from simulators.opening import open_plant, people_before
+from simulators.plant import Plant
 from simulators.running import RecordMaker, SiteParts
 from twin.graph import Graph
 from twin.history import History
@@ -20,7 +20,6 @@ from twin.points import read_points
 from twin.site import Site, load_site
 from twin.words import Reading
 
-PERSON_M2 = 18.58  # floor area a person has by design (DOE reference offices): how many people the past weeks had
 HISTORY_DAYS = 28  # what the occupancy forecast learns from: four of each weekday
 FORECAST_HOURS = 24
 
@@ -55,23 +54,16 @@ def assemble(site: Site, state: Path, period: Period, records: Mapping[str, Reco
     graph = Graph.read(site.twin_file)
     book = read_points(site.points_file, graph.points())
     plant = open_plant(site, graph, engine=period.engine, variant="bau", start=period.start, days=period.days, seed=period.seed)
-    forecast = _forecast(site, graph, state, first_moment(site, period.start), period.seed)
+    forecast = _forecast(site, graph, state, plant, period)
     return SiteParts(site, graph, book, plant, state, find_strategies(graph, site, forecast), records)
 
 
-def _forecast(site: Site, graph: Graph, state: Path, start: datetime, seed: int) -> OccupancyForecast:
+def _forecast(site: Site, graph: Graph, state: Path, plant: Plant, period: Period) -> OccupancyForecast:
     """Give the site the four weeks of counts that a real one would have, then learn from them."""
-    area_m2 = {row["zone"]: float(row.get("area_m2", 0.0)) for row in graph.ask("zones")}
-    counters = {row["point"]: row["zone"] for row in graph.ask("zone_points", brick_class="Occupancy_Count_Sensor")}
-    seen = simulate_history({zone: area_m2[zone] / PERSON_M2 for zone in counters.values()}, start.date(), seed, HISTORY_DAYS)
-    begin = start - timedelta(days=HISTORY_DAYS)
+    start, counts = people_before(site, graph, plant, period.start, HISTORY_DAYS, period.seed)
     history = History(state / "history.db")
-    history.add(
-        Reading(point, begin + timedelta(seconds=(n + 1) * seen.step_s), float(count))
-        for point, zone in counters.items()
-        for n, count in enumerate(seen.counts[zone])
-    )
-    forecast = OccupancyForecast.fit(history, list(counters), start, site.zone)
+    history.add(Reading(point, at, float(count)) for at, row in counts for point, count in row.items())
+    forecast = OccupancyForecast.fit(history, list(plant.counters), start, site.zone)
     history.close()
     journal = Journal(state / "journal.db")
     journal.append([Record("forecast", start, _forecast_body(forecast, start))])

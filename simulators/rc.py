@@ -28,6 +28,7 @@ PLUG_HOURS = (8, 18)
 class RcPlant:
     """One period of an rc building; steps of ten minutes, one minute inside."""
 
+    engine = "rc"
     step_s = STEP_S
 
     def __init__(
@@ -39,8 +40,8 @@ class RcPlant:
         self.building = RcBuilding(layout, parameters or RcParameters())
         self._layout, self._period, self._seed, self._lux_target = layout, period, seed, lux_target
         self._start = period.begin
-        self.design_people = {z.key: float(n) for z, n in zip(layout.zones, self.building.people, strict=True)}
-        self._occupancy = simulate_people(self.design_people, period.start, period.days, seed, STEP_S)
+        self._people = {z.key: float(n) for z, n in zip(layout.zones, self.building.people, strict=True)}
+        self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
         self._tally = Tally(STEP_S, len(layout.zones), lux_target)
         self._state = self.building.start(24.0, 0.009)
         self._meters_j: dict[str, float] = {}
@@ -48,6 +49,11 @@ class RcPlant:
         self._light_now = np.zeros(len(layout.zones))
         self._night_left_s = np.zeros(len(layout.air_handlers))
         self._done: int | None = None
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        """Points that count people, with the design people of their zones."""
+        return {z.points["zn_occ"]: self._people[z.key] for z in self._layout.zones if "zn_occ" in z.points}
 
     def reset(self) -> Step:
         """Warm up under the building's own schedule on the first day, repeated."""
@@ -162,11 +168,18 @@ class RcPlant:
         return Outdoors(at_point("dry_bulb_c", at), float(saturation_ratio(dew)), at_point("global_w_m2", at))
 
     def _end_uses(self, used: Mapping[str, float]) -> dict[str, float]:
-        water = self.building.area.sum() * self.building.parameters.hot_water_w_m2 * STEP_S
-        hvac_electric = used["fans"] + used["cooling"] + used["heating_electric"]
+        """End uses and facility meters; a building without a gas meter heats its coils and its water by electricity."""
+        water = float(self.building.area.sum()) * self.building.parameters.hot_water_w_m2 * STEP_S
+        uses = dict(used)
+        if "gas_meter.energy" in self._layout.meters:
+            gas, water_electric = uses["heating_gas"] + water, 0.0
+        else:
+            uses["heating_electric"] += uses.pop("heating_gas") * self.building.parameters.gas_efficiency
+            gas, water_electric = 0.0, water
+        hvac_electric = uses["fans"] + uses["cooling"] + uses["heating_electric"]
         return {
-            **used, "electricity": hvac_electric + used["light"] + used["plugs"], "gas": used["heating_gas"] + water, "other": 0.0,
-            "hvac_electric": hvac_electric, "hvac": hvac_electric + used["heating_gas"],
+            **uses, "electricity": hvac_electric + uses["light"] + uses["plugs"] + water_electric, "gas": gas, "other": 0.0,
+            "hvac_electric": hvac_electric, "hvac": hvac_electric + uses.get("heating_gas", 0.0),
         }  # fmt: skip
 
     def _daylight_lux(self, at: datetime) -> float:

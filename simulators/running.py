@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from controls.cycle import Cycle, CycleReport
 from controls.holding import ReleaseReport
 from controls.strategies import Strategy
-from simulators.baselines import score_as_json
 from simulators.plant import Plant, Step
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
@@ -144,11 +142,4 @@ class RunningSite:
             await asyncio.sleep(min(NAP_S, left_s))
 
     def _journal_score(self, at: datetime) -> None:
-        self.journal.append([Record("score", at, _without_series(self.parts.plant.score()))])
-
-
-def _without_series(score: Score) -> dict[str, Any]:
-    """The figures so far; the power of each step stands in the readings already, only the newest goes along."""
-    row = score_as_json(score)
-    series = row.pop("power_kw")
-    return {**row, "power_kw": series[-1] if series else 0.0}
+        self.journal.append([Record("score", at, self.parts.plant.score().as_row())])

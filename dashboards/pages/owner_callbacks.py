@@ -190,7 +190,11 @@ def _add_trend(app: Any, desk_of: Callable[[str], Desk]) -> None:
     app.clientside_callback(own("filter"), Input("points-filter", "value"))
     # An output of its own, or Dash would not run it when the page is drawn.
     app.clientside_callback(
-        own("draw_plan"), Output("plan-drawn", "data"), Input("plan-layer", "value"), Input("plan-storey", "value"), Input("plan-outlines", "data")
+        own("draw_plan"),
+        Output("plan-drawn", "data"),
+        Input("plan-layer", "value"),
+        Input("plan-storey", "value"),
+        Input("plan-outlines", "data"),
     )
     app.clientside_callback(
         own("choose_point"), Output("wish-point", "value"), Input("points-grid", "selectedRows"), prevent_initial_call=True

@@ -12,9 +12,9 @@ from pathlib import Path
 from simulators.design import Building, ZoneDesign
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
-from simulators.energyplus.editing import edit, needed_pressure_share
+from simulators.energyplus.editing import design_people, edit, needed_pressure_share
 from simulators.energyplus.engine import Exchange, RunStopped
-from simulators.people import Occupancy, simulate_people
+from simulators.people import simulate_people
 from simulators.plant import Period, Step
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
@@ -72,6 +72,7 @@ class _Handles:
 class EnergyPlusPlant:
     """One run over `days` from `start`; made, reset once, stepped to the end and closed."""
 
+    engine = "energyplus"
     step_s = STEP_S
 
     def __init__(self, model: Path, weather: Path, period: Period, *, seed: int, variant: str = "bau", lux_target: float = 500.0) -> None:
@@ -86,6 +87,7 @@ class EnergyPlusPlant:
         try:
             edited = engine.load_model(model, Path(self._folder.name))
             self.building: Building = read_building(edited, model.stem)
+            self._people = design_people(edited, self.building)
             edit(edited, self.building, period, self.weather, variant)
             self._model = Path(self._folder.name) / "edited.epJSON"
             self._model.write_text(json.dumps(edited), encoding="utf-8")
@@ -97,7 +99,7 @@ class EnergyPlusPlant:
         self._tally = Tally(STEP_S, len(self._zones), lux_target)
         self._handles: _Handles | None = None
         self._sizing: Sizing | None = None
-        self._occupancy: Occupancy | None = None
+        self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
         self._held: Mapping[str, float] = {}
         self._light_now: dict[str, float] = {}
         self._used_j: dict[str, float] = {}
@@ -173,9 +175,9 @@ class EnergyPlusPlant:
         return self._sizing
 
     @property
-    def design_people(self) -> Mapping[str, float]:
-        """Design people by zone key, for the people's history."""
-        return self.sizing.people
+    def counters(self) -> Mapping[str, float]:
+        """Points that count people, with the design people of their zones."""
+        return {f"{zone}.zn_occ": people for zone, people in self._people.items()}
 
     # -- in the engine's thread -------------------------------------------------------------------------------------------
 
@@ -275,7 +277,6 @@ class EnergyPlusPlant:
         sizing = self._read_sizing(x)
         x.require_all()
         self._handles, self._sizing = found, sizing
-        self._occupancy = simulate_people(sizing.people, self._period.start, self._period.days, self._seed, STEP_S)
 
     def _find_zone(self, x: Exchange, found: _Handles, key: str, zone: ZoneDesign) -> None:
         name, people = zone.source["zone"], zone.source["people"]
@@ -316,7 +317,6 @@ class EnergyPlusPlant:
         """Bring the held values and the people of this step into the model."""
         handles, sizing, occupancy = self._handles, self.sizing, self._occupancy
         assert handles is not None
-        assert occupancy is not None
         for point, handle in handles.schedules.items():
             x.set(handle, held[point] / 100 if point.endswith(".min_flow") else held[point])
         for key in self._handlers:
@@ -357,7 +357,6 @@ class EnergyPlusPlant:
         density = _standard_density(self.weather.elevation_m)
         for key in self._handlers:
             values[f"{key}.oa_f"] /= density
-        assert self._occupancy is not None
         counts = self._occupancy.at(max(0, self._done - 1))
         for key in self._zones:
             values[f"{key}.zn_occ"] = float(counts[key]) if self._done else 0.0
@@ -369,7 +368,6 @@ class EnergyPlusPlant:
     def _measure(self, x: Exchange) -> None:
         handles = self._handles
         assert handles is not None
-        assert self._occupancy is not None
         used = self._used_j = _end_uses({name: x.read_meter(handle) for name, handle in handles.meters.items()})
         for name, joules in used.items():
             self._meters_j[name] = self._meters_j.get(name, 0.0) + joules
