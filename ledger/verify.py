@@ -490,30 +490,28 @@ def _check_contracts(this: _Inspection) -> str:
     events, begun = 0, [0]
     for leaf in this.leaves:
         if leaf.entry.kind == "state":
-            events += _check_said(leaf, contracts, views[begun[-1] : leaf.number])
+            events += _check_said(leaf, contracts, policies, views[begun[-1] : leaf.number])
             begun.append(leaf.number + 1)
     return f"{len(policies)} contracts, the same state at {len(begun) - 1} state leaves, {events} events as sealed"
 
 
-def _check_said(leaf: _Leaf, contracts: Contracts, views: list[View]) -> int:
+def _check_said(leaf: _Leaf, contracts: Contracts, policies: Mapping[str, Any], views: list[View]) -> int:
     """One checkpoint: what the contracts say must be what was sealed, and their roots those in the state leaf."""
     said = [(event.kind, {**event.fields, "contract": name}) for name, event in contracts.feed(views)]
-    sealed = [(view.entry.kind, view.body.by_name(), view) for view in views if view.contract]
-    for number, (kind, facts, view) in enumerate(sealed):
-        if number >= len(said) or (kind, facts) != said[number]:
+    # What an older version of a contract said stands under its own installation, which the newest replaced.
+    sealed = [view for view in views if view.contract and view.number >= policies.get(view.contract, {"from": 0})["from"]]
+    for number, view in enumerate(sealed):
+        if number >= len(said) or (view.entry.kind, view.body.by_name()) != said[number]:
             expected = said[number][0] if number < len(said) else "nothing"
-            raise VerificationError(
-                f"entry {view.number}: {kind} is not what the contract {view.contract} says ({expected})",
-                entry=view.number,
-                evidence=view.entry.encode(),
-            )
+            message = f"entry {view.number}: {view.entry.kind} is not what the contract {view.contract} says ({expected})"
+            raise VerificationError(message, entry=view.number, evidence=view.entry.encode())
     if len(said) > len(sealed):
-        raise _fault(
-            leaf, f"closes a checkpoint in which {said[len(sealed)][0]} of contract {said[len(sealed)][1]['contract']} was not sealed"
-        )
-    roots = _facts(leaf).get("contracts")
-    if roots != contracts.roots() and (roots or any(view.is_input for view in views)):
-        raise _fault(leaf, "seals another state of the contracts than the entries give")
+        kind, facts = said[len(sealed)]
+        raise _fault(leaf, f"closes a checkpoint in which {kind} of contract {facts['contract']} was not sealed")
+    roots = _facts(leaf).get("contracts", {})
+    for name, root in contracts.roots().items():
+        if policies[name]["from"] <= leaf.number and roots.get(name) != root and (name in roots or any(view.is_input for view in views)):
+            raise _fault(leaf, f"seals another state of contract {name} than the entries give")
     return len(said)
 
 
