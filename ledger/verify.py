@@ -320,33 +320,40 @@ def _check_inclusion(this: _Inspection) -> str:
 
 def _check_membership(this: _Inspection) -> str:
     group = this.group.copy()
-    states = 0
+    faults = []
     for leaf in this.leaves:
+        # Go on after a fault: the steps that follow still need to know who had to sign each entry.
         try:
-            leaf.signers = group.signers(leaf.entry)
-            leaf.certificate = group.certificate_of(leaf.entry)
-        except RefusedError as error:
-            leaf.signers = str(error)
-        if leaf.number and leaf.entry.kind == "group.found":
-            raise _fault(leaf, "founds the group a second time")
-        if leaf.number and leaf.entry.rule.open:
-            if leaf.body is None:
-                raise _fault(leaf, "is a registry entry without its body")
-            try:
-                group.apply(leaf.number, leaf.entry, leaf.body)
-            except (RefusedError, FormatError) as error:
-                raise _fault(leaf, f"cannot be: {error}") from None
-        if leaf.entry.kind == "state":
-            states += 1
-            if _facts(leaf).get("members") != group.root:
-                raise _fault(
-                    leaf, "seals other members, devices or policies than the entries give: a revocation or other change was left out"
-                )
+            _replay_one(group, leaf)
+        except VerificationError as error:
+            faults.append(error)
+    this.group = group
+    if faults:
+        raise faults[0]
     if this.leaves[-1].entry.kind != "state":
         raise _fault(this.leaves[-1], "ends the checkpoint and is no state leaf")
-    this.group = group
     devices = [device.status for device in group.devices.values()]
+    states = sum(leaf.entry.kind == "state" for leaf in this.leaves)
     return f"{len(group.members)} members, {len(devices)} devices ({devices.count('revoked')} revoked), the same at {states} state leaves"
+
+
+def _replay_one(group: Group, leaf: _Leaf) -> None:
+    try:
+        leaf.signers = group.signers(leaf.entry)
+        leaf.certificate = group.certificate_of(leaf.entry)
+    except RefusedError as error:
+        leaf.signers = str(error)
+    if leaf.number and leaf.entry.kind == "group.found":
+        raise _fault(leaf, "founds the group a second time")
+    if leaf.number and leaf.entry.rule.open:
+        if leaf.body is None:
+            raise _fault(leaf, "is a registry entry without its body")
+        try:
+            group.apply(leaf.number, leaf.entry, leaf.body)
+        except (RefusedError, FormatError) as error:
+            raise _fault(leaf, f"cannot be: {error}") from None
+    if leaf.entry.kind == "state" and _facts(leaf).get("members") != group.root:
+        raise _fault(leaf, "seals other members, devices or policies than the entries give: a revocation or other change was left out")
 
 
 def _check_signatures(this: _Inspection) -> str:
@@ -490,30 +497,28 @@ def _check_contracts(this: _Inspection) -> str:
     events, begun = 0, [0]
     for leaf in this.leaves:
         if leaf.entry.kind == "state":
-            events += _check_said(leaf, contracts, views[begun[-1] : leaf.number])
+            events += _check_said(leaf, contracts, policies, views[begun[-1] : leaf.number])
             begun.append(leaf.number + 1)
     return f"{len(policies)} contracts, the same state at {len(begun) - 1} state leaves, {events} events as sealed"
 
 
-def _check_said(leaf: _Leaf, contracts: Contracts, views: list[View]) -> int:
+def _check_said(leaf: _Leaf, contracts: Contracts, policies: Mapping[str, Any], views: list[View]) -> int:
     """One checkpoint: what the contracts say must be what was sealed, and their roots those in the state leaf."""
     said = [(event.kind, {**event.fields, "contract": name}) for name, event in contracts.feed(views)]
-    sealed = [(view.entry.kind, view.body.by_name(), view) for view in views if view.contract]
-    for number, (kind, facts, view) in enumerate(sealed):
-        if number >= len(said) or (kind, facts) != said[number]:
+    # What an older version of a contract said stands under its own installation, which the newest replaced.
+    sealed = [view for view in views if view.contract and view.number >= policies.get(view.contract, {"from": 0})["from"]]
+    for number, view in enumerate(sealed):
+        if number >= len(said) or (view.entry.kind, view.body.by_name()) != said[number]:
             expected = said[number][0] if number < len(said) else "nothing"
-            raise VerificationError(
-                f"entry {view.number}: {kind} is not what the contract {view.contract} says ({expected})",
-                entry=view.number,
-                evidence=view.entry.encode(),
-            )
+            message = f"entry {view.number}: {view.entry.kind} is not what the contract {view.contract} says ({expected})"
+            raise VerificationError(message, entry=view.number, evidence=view.entry.encode())
     if len(said) > len(sealed):
-        raise _fault(
-            leaf, f"closes a checkpoint in which {said[len(sealed)][0]} of contract {said[len(sealed)][1]['contract']} was not sealed"
-        )
-    roots = _facts(leaf).get("contracts")
-    if roots != contracts.roots() and (roots or any(view.is_input for view in views)):
-        raise _fault(leaf, "seals another state of the contracts than the entries give")
+        kind, facts = said[len(sealed)]
+        raise _fault(leaf, f"closes a checkpoint in which {kind} of contract {facts['contract']} was not sealed")
+    roots = _facts(leaf).get("contracts", {})
+    for name, root in contracts.roots().items():
+        if policies[name]["from"] <= leaf.number and roots.get(name) != root and (name in roots or any(view.is_input for view in views)):
+            raise _fault(leaf, f"seals another state of contract {name} than the entries give")
     return len(said)
 
 
