@@ -174,7 +174,7 @@ class Recorder:
         if view.entry.kind == "control.action":
             if fields.get("late"):
                 self._unanswered.discard(fields["id"])
-            elif fields["result"] == statements.UNANSWERED:
+            elif fields["outcome"]["result"] == statements.UNANSWERED:
                 self._unanswered.add(fields["id"])
 
     # From rows to statements.

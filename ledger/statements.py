@@ -59,41 +59,40 @@ def milli(value: float | None) -> int | None:
 
 
 def action(command: Row, outcome: Row | None) -> tuple[str, Fields]:
-    """A command with what became of it: who, why, before, asked, until, held."""
+    """A command with what became of it: who and why, what was asked, what the device holds."""
     body = command.body
-    said = outcome.body if outcome else {}
-    fields: dict[str, Value] = {
-        "id": text(body["id"]),
-        "cycle": text(body.get("cycle")),
-        "point": text(body["point"]),
+    asked: dict[str, Value] = {
         "before_milli": milli(body.get("before")),
-        "asked_milli": milli(body["value"]),
+        "value_milli": milli(body["value"]),
         "gives_back": body["value"] is None,
         "priority": int(body["priority"]),
         "authority": int(body["authority"]),
-        "by": text(body["by"]),
-        "why": text(body["why"]),
         "until_ms": ms(datetime.fromisoformat(body["until"])),
+        "cycle": text(body.get("cycle")),
         "inputs_milli": {text(name): milli(value) for name, value in body.get("inputs", {}).items()},
-        "result": text(said.get("result", UNANSWERED)),
-        "read_back_milli": milli(said.get("read_back")),
-        "slot_milli": milli(said.get("slot")),
-        "ruling_priority": said.get("ruling_priority"),
-        "detail": text(said.get("detail")),
-        "answered_ms": ms(outcome.at) if outcome else None,
     }
-    return "control.action", list(fields.items())
+    who = [("id", text(body["id"])), ("point", text(body["point"])), ("by", text(body["by"])), ("why", text(body["why"]))]
+    return "control.action", [*who, ("asked", asked), ("outcome", _held(outcome))]
 
 
 def late_outcome(outcome: Row) -> tuple[str, Fields]:
     """An answer that came after its command had been sealed without one."""
     said = outcome.body
-    fields: dict[str, Value] = {
-        "id": text(said["command"]), "point": text(said["point"]), "result": text(said["result"]), "late": True,
-        "read_back_milli": milli(said.get("read_back")), "slot_milli": milli(said.get("slot")),
-        "ruling_priority": said.get("ruling_priority"), "detail": text(said.get("detail")), "answered_ms": ms(outcome.at),
-    }  # fmt: skip
-    return "control.action", list(fields.items())
+    return "control.action", [("id", text(said["command"])), ("point", text(said["point"])), ("late", True), ("outcome", _held(outcome))]
+
+
+def _held(outcome: Row | None) -> dict[str, Value]:
+    if outcome is None:
+        return {"result": UNANSWERED}
+    said = outcome.body
+    return {
+        "result": text(said["result"]),
+        "read_back_milli": milli(said.get("read_back")),
+        "slot_milli": milli(said.get("slot")),
+        "ruling_priority": said.get("ruling_priority"),
+        "detail": text(said.get("detail")),
+        "answered_ms": ms(outcome.at),
+    }
 
 
 def plain(row: Row) -> tuple[str, Fields] | None:

@@ -161,7 +161,8 @@ def test_one_batch_a_cycle_and_one_action_a_command_with_its_outcome(town: Town)
     assert dict(batches[0].body.fields)["core.zn_t"] == [statements.ms(START), 22500, -3, "good", ""]
     assert len(actions) == 12
     fields = actions[0].body.by_name()
-    assert (fields["asked_milli"], fields["before_milli"], fields["result"], fields["by"]) == (21500, 20000, "applied", "comfort")
+    assert (fields["by"], fields["why"], fields["outcome"]["result"]) == ("comfort", "people are expected", "applied")
+    assert (fields["asked"]["before_milli"], fields["asked"]["value_milli"], fields["outcome"]["read_back_milli"]) == (20000, 21500, 21500)
     assert actions[0].entry.simulated
     assert actions[0].entry.time_ms == statements.ms(START)
     assert actions[0].entry.wall_ms > actions[0].entry.time_ms
@@ -327,7 +328,7 @@ def test_a_command_without_an_answer_is_waited_for_then_sealed_and_its_late_answ
     town.journal.append([outcome("slow", START, "applied")])
     seal_all(town)
     told = [view.body.by_name() for view in town.views("control.action")]
-    assert [(t["result"], t.get("late", False)) for t in told] == [("unanswered", False), ("applied", True)]
+    assert [(t["outcome"]["result"], t.get("late", False)) for t in told] == [("unanswered", False), ("applied", True)]
 
 
 def test_a_revoked_gateway_is_refused_once_and_its_rows_wait(town: Town) -> None:
