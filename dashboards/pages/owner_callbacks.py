@@ -27,7 +27,7 @@ def add_owner_pages(app: Any, desks: Sequence[Desk]) -> None:
     def desk_of(site: str) -> Desk:
         return by_name.get(site) or desks[0]
 
-    def snapshot(user: User, path: str, site: str) -> dict[str, Any]:
+    def snapshot(user: User, path: str, site: str, _choice: str) -> dict[str, Any]:
         must(user, "read")
         desk = desk_of(site)
         status = status_live(desk, user.lang)
@@ -190,7 +190,11 @@ def _add_trend(app: Any, desk_of: Callable[[str], Desk]) -> None:
     app.clientside_callback(own("filter"), Input("points-filter", "value"))
     # An output of its own, or Dash would not run it when the page is drawn.
     app.clientside_callback(
-        own("draw_plan"), Output("plan-drawn", "data"), Input("plan-layer", "value"), Input("plan-storey", "value"), Input("plan-outlines", "data")
+        own("draw_plan"),
+        Output("plan-drawn", "data"),
+        Input("plan-layer", "value"),
+        Input("plan-storey", "value"),
+        Input("plan-outlines", "data"),
     )
     app.clientside_callback(
         own("choose_point"), Output("wish-point", "value"), Input("points-grid", "selectedRows"), prevent_initial_call=True

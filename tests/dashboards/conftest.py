@@ -111,9 +111,7 @@ def write_site(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "site.toml").write_text(SITE_TOML, encoding="utf-8")
     (folder / "plant.toml").write_text("", encoding="utf-8")
-    (folder / "tariff.csv").write_text(
-        "carrier,from,to,cents_per_kwh\nelectricity,00:00,08:00,32\nelectricity,08:00,24:00,78\ngas,00:00,24:00,35\n"
-    )
+    (folder / "tariff.csv").write_text("from_hour,to_hour,cents_per_kwh\n0,8,32\n8,24,78\n", encoding="utf-8")
     rooms = [
         {
             "id": slug(z.name) + "_room",
