@@ -6,6 +6,7 @@ A certificate says who a key belongs to. Whether it was revoked, the log says, b
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -76,7 +77,10 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 def certified_key(der: bytes, source: str) -> PublicKey:
     """The key a certificate gives to `source`; FormatError when it names another device or is of another shape."""
     certificate = _load(der)
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise FormatError(f"{source}: the certificate's key cannot be read ({error})") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise FormatError(f"{source}: the certificate holds a {type(key).__name__}, devices sign with P-256")
     try:
