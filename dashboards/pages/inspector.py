@@ -101,9 +101,10 @@ def entry_detail(archive: Archive, group: str, number_: int, kind: str, lang: st
     if row is None:
         return words["entry_choose"]
     body = next(e.body for e in entries if e.number == number_)
+    mark = f" ({words['simulated']})" if row.simulated else ""
     facts = [
         [words["number"], str(row.number)], [words["kind"], row.kind], [words["source"], row.source], [words["vouched"], row.vouched_by],
-        [words["signed_with"], row.key_name], [words["site_time_word"], _time(row.at) + (f" ({words['simulated']})" if row.simulated else "")],
+        [words["signed_with"], row.key_name], [words["site_time_word"], _time(row.at) + mark],
         [words["wall_time_word"], _time(row.wall)], [words["summary"], row.summary], [words["hash"], html.Span(row.hash, className="mono")],
     ]  # fmt: skip
     lines = [[name, html.Span(text, className="mono")] for name, text in body_lines(body)]

@@ -11,7 +11,7 @@ from dashboards.building import Building
 from dashboards.follow import Facts
 from dashboards.views.energy import BASELINES, Saving, energy, used_kwh
 
-CURRENCY: Final = {"CN": "¥", "US": "$", "GB": "£", "DE": "€", "FR": "€"}  # by the first part of the jurisdiction
+CURRENCY: Final = {"CN": "¥", "US": "$", "GB": "£", "DE": "€", "FR": "€"}  # by the first part of the grid region
 MEASURES: Final = (
     "ppd_mean", "pmv_over_07_percent", "kelvin_hours_per_zone", "co2_over_1000_percent", "rh_over_65_percent", "lux_deficit_percent",
 )  # fmt: skip
@@ -71,7 +71,7 @@ def owner_view(facts: Facts, building: Building, prices: Sequence[float], claims
     return OwnerView(
         {scope: used_kwh(facts, scope) if scope == "whole" else facts.score.get("energy_kwh", {}).get(scope) for scope in scopes},
         energy(facts).savings,
-        money(facts, prices, zone, building.site.jurisdiction) if prices else None,
+        money(facts, prices, zone, building.site.grid_region) if prices else None,
         tuple(_claim(e) for e in claims if isinstance(e.body, Mapping) and e.body.get("site") == building.site.name),
         {run: body for run in RUNS if (body := _comfort(facts, run))},
         device_rows(facts, enrolments, building),
@@ -90,7 +90,7 @@ def read_tariff(path: Path) -> tuple[float, ...]:
     return tuple(prices) if min(prices) >= 0 else ()
 
 
-def money(facts: Facts, prices: Sequence[float], zone: tzinfo, jurisdiction: str) -> Money | None:
+def money(facts: Facts, prices: Sequence[float], zone: tzinfo, grid_region: str) -> Money | None:
     """Electricity so far times the price of its hour, for the controlled building and each baseline over the same steps."""
     samples = list(facts.power)
     if len(samples) < 2:
@@ -100,7 +100,7 @@ def money(facts: Facts, prices: Sequence[float], zone: tzinfo, jurisdiction: str
     baseline = {
         name: sum(_baseline_cents(facts.references[name], prices, zone, samples[-1][0])) for name in BASELINES if name in facts.references
     }
-    return Money(CURRENCY.get(jurisdiction.partition("-")[0], ""), cents, baseline)
+    return Money(CURRENCY.get(grid_region.partition("-")[0], ""), cents, baseline)
 
 
 def device_rows(facts: Facts, enrolments: Iterable[Any], building: Building) -> tuple[DeviceRow, ...]:
