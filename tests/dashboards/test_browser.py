@@ -1,4 +1,4 @@
-"""A person's day in a real browser that can resolve nothing but this machine: sign up, watch, switch, give back, override, read as owner."""
+"""A person's day in a real browser that can resolve nothing but this machine: sign up, watch, switch, override, give back, read."""
 
 import os
 import shutil
@@ -132,7 +132,7 @@ def test_the_owner_reads_in_chinese_in_the_dark_on_a_telephone(owner_server, mov
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-def test_the_page_says_so_when_the_server_is_gone_and_goes_to_the_form_when_the_session_is(owner_server, live_site, visit, browser):
+def test_a_tab_whose_session_was_ended_goes_to_the_sign_in_form(owner_server, live_site, visit):
     url, pages = owner_server
     page = visit(url, pages)
     page.wait_for_selector("#plan svg polygon", timeout=30_000)
