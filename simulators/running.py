@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from controls.cycle import Cycle, CycleReport, ReleaseReport
+from controls.cycle import Cycle, CycleReport
+from controls.holding import ReleaseReport
 from controls.strategies import Strategy
 from simulators.plant import Plant, Step
 from simulators.score import Score
@@ -65,9 +66,9 @@ class RunReport:
 
     def count(self, cycle: CycleReport) -> None:
         self.steps += 1
-        self.reads += cycle.reads
+        self.reads += cycle.answered
         self.writes += cycle.writes
-        self.outcomes.update(cycle.outcomes)
+        self.outcomes.update({result.value: n for result, n in cycle.outcomes.items()})
 
 
 class RunningSite:

@@ -1,4 +1,4 @@
-"""A rule-based controller used only as a yardstick in tests: it reads the plant directly, with perfect sensors, so strategies can be held against it."""
+"""A rule-based controller used only as a yardstick in tests: it reads the plant directly, with perfect sensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,35 +45,41 @@ class Oracle:
             else bool(own[f"{handlers[0]}.fan_run"])
         )
         for a, mine in self.zones_of.items():
-            held[f"{a}.fan_run"] = float(on)
-            held[f"{a}.sa_t_sp"] = self.supply_c
-            flow = r[f"{a}.sa_f"]
-            if "dcv" in self.levers:
-                need = sum(occ[z] for z in mine) * self.litres / 1000
-                worst = max((r[f"{z}.zn_co2"] for z in mine if occ[z] > 0), default=420)
-                if worst > 800:
-                    need *= 1 + min(2, (worst - 800) / 100)
-                if "economizer" in self.levers:
-                    need = max(need, self.economizer(r, a, mine, heat, oat))
-                held[f"{a}.oa_f_sp"] = (min(need, flow) if flow > 0 else need) if on else 0.0
-            if "pressure" in self.levers:
-                held[f"{a}.sa_p_sp"] = 200.0
+            held |= self.air_handler(r, a, mine, heat, on)
         for z in zones:
-            gone = self.empty[z] >= 3 and hour >= 8.5
-            if "setpoints" in self.levers:
-                wide = self.standby_k if gone else 0
-                held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = (heat - wide, cool + wide) if on else (16.0, 29.0)
-                if not on and occ[z] > 0:
-                    held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = 20.0, 26.0
-            if "minflow" in self.levers:
-                boost = min(40, max(0, (r[f"{z}.zn_co2"] - 800) / 200 * 40)) if occ[z] > 0 else 0
-                held[f"{z}.min_flow"] = self.empty_flow if gone else self.low_flow + boost
-            if "light" in self.levers:
-                used = min(1, occ[z] / max(1, self.people[z]))
-                level = 5 + 90 * (1 - (1 - used) ** 4) if used > 0 else 5
-                if "daylight" in self.levers and f"{z}.zn_lux" in r and level > 5:
-                    level = 5 + (level - 5) * max(0.1, 1 - 0.9 * min(1, r[f"{z}.zn_lux"] / 500))
-                held[f"{z}.light_level"] = level
+            held |= self.zone(r, z, self.empty[z] >= 3 and hour >= 8.5, (heat, cool), on)
+        return held
+
+    def air_handler(self, r, a, mine, heat, on):
+        held, flow = {f"{a}.fan_run": float(on), f"{a}.sa_t_sp": self.supply_c}, r[f"{a}.sa_f"]
+        if "dcv" in self.levers:
+            need = sum(r[f"{z}.zn_occ"] for z in mine) * self.litres / 1000
+            worst = max((r[f"{z}.zn_co2"] for z in mine if r[f"{z}.zn_occ"] > 0), default=420)
+            if worst > 800:
+                need *= 1 + min(2, (worst - 800) / 100)
+            if "economizer" in self.levers:
+                need = max(need, self.economizer(r, a, mine, heat))
+            held[f"{a}.oa_f_sp"] = (min(need, flow) if flow > 0 else need) if on else 0.0
+        if "pressure" in self.levers:
+            held[f"{a}.sa_p_sp"] = 200.0
+        return held
+
+    def zone(self, r, z, gone, band, on):
+        held, occ = {}, r[f"{z}.zn_occ"]
+        if "setpoints" in self.levers:
+            wide = self.standby_k if gone else 0
+            held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = (band[0] - wide, band[1] + wide) if on else (16.0, 29.0)
+            if not on and occ > 0:
+                held[f"{z}.htg_sp"], held[f"{z}.clg_sp"] = 20.0, 26.0
+        if "minflow" in self.levers:
+            boost = min(40, max(0, (r[f"{z}.zn_co2"] - 800) / 200 * 40)) if occ > 0 else 0
+            held[f"{z}.min_flow"] = self.empty_flow if gone else self.low_flow + boost
+        if "light" in self.levers:
+            used = min(1, occ / max(1, self.people[z]))
+            level = 5 + 90 * (1 - (1 - used) ** 4) if used > 0 else 5
+            if "daylight" in self.levers and f"{z}.zn_lux" in r and level > 5:
+                level = 5 + (level - 5) * max(0.1, 1 - 0.9 * min(1, r[f"{z}.zn_lux"] / 500))
+            held[f"{z}.light_level"] = level
         return held
 
     def wants_on(self, at, hour, heat, cool, occ, temps):
@@ -85,8 +91,8 @@ class Oracle:
         self.latched = hour < 9 and day < 6 and (on or self.latched)
         return on or self.latched
 
-    def economizer(self, r, a, mine, heat, oat):
-        flow, back = r[f"{a}.sa_f"], r[f"{a}.ra_t"]
+    def economizer(self, r, a, mine, heat):
+        flow, back, oat = r[f"{a}.sa_f"], r[f"{a}.ra_t"], r[f"{a}.oa_t"]
         if flow > 0 and oat < back - 1 and oat < 22 and max(r[f"{z}.zn_t"] for z in mine) > heat + 1:
             mixed = self.supply_c - 0.8
             return (1 if oat >= mixed else (back - mixed) / max(back - oat, 1e-3)) * flow
