@@ -87,9 +87,11 @@ def read_plan(site: Site) -> tuple[tuple[Storey, ...], tuple[Room, ...]]:
         plan = read_json(site.plan_file)
     except StateError:
         return (), ()
-    storeys = tuple(Storey(s["id"], s["name"]) for s in sorted(plan["storeys"], key=lambda s: float(s.get("elevation_m", 0))))
+    storeys = tuple(Storey(s["id"], spoken(s["name"])) for s in sorted(plan["storeys"], key=lambda s: float(s.get("elevation_m", 0))))
     rooms = tuple(
-        Room(r["id"], r["name"], r["storey"], float(r.get("area_m2", 0)), r.get("zone", ""), tuple(p["outer"] for p in r["polygons"]))
+        Room(
+            r["id"], spoken(r["name"]), r["storey"], float(r.get("area_m2", 0)), r.get("zone", ""), tuple(p["outer"] for p in r["polygons"])
+        )
         for r in plan["rooms"]
     )
     return storeys, rooms
@@ -105,9 +107,9 @@ def room_points(graph: Asks, rooms: Sequence[Room], brick: str) -> dict[str, str
 
 def places(graph: Asks, points: PointBook, rooms: Sequence[Room]) -> dict[str, str]:
     """Where a person looks for a point: the room of its terminal or luminaire, else the equipment's name."""
-    names = {row["equipment"]: row["name"] for row in graph.ask("equipment")}
+    names = {row["equipment"]: spoken(row["name"]) for row in graph.ask("equipment")}
     room_names = {room.id: room.name for room in rooms}
-    zone_room = {row["zone"]: room_names.get(row.get("room", ""), row["name"]) for row in graph.ask("zones")}
+    zone_room = {row["zone"]: room_names.get(row.get("room", ""), spoken(row["name"])) for row in graph.ask("zones")}
     served = {row["terminal"]: zone_room.get(row["zone"], "") for row in graph.ask("terminals")}
     lit = {row["luminaire"]: room_names.get(row["room"], "") for row in graph.ask("lighting")}
     return {
@@ -124,3 +126,8 @@ def meter_points(graph: Asks) -> dict[str, str]:
     }
     found = {wanted.get((row["class"], row["point_class"])): row["point"] for row in graph.ask("meters")}
     return {name: point for name, point in found.items() if name}
+
+
+def spoken(name: str) -> str:
+    """A name of the model as a person would write it."""
+    return name.replace("_", " ").strip() or name

@@ -29,7 +29,8 @@ class Desk:
         self.explorer = explorer
         self.follower = Follower(self.folder / "journal.db", building.power_point)
         self.history = History(self.folder / "history.db")
-        self._glance, self._looked_s, self._lock = Glance("none"), float("-inf"), threading.Lock()
+        self._kept: dict[Any, tuple[float, Any]] = {}
+        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -49,20 +50,29 @@ class Desk:
 
     def ledger(self) -> Glance:
         """The state of the site's group, at most a few seconds old."""
-        with self._lock:
-            if monotonic_s() - self._looked_s > LEDGER_LOOK_S:
-                self._glance = glance(overview_of(self.explorer, self.group))
-                self._looked_s = monotonic_s()
-            return self._glance
+        answer: Glance = self._recent("glance", lambda: glance(overview_of(self.explorer, self.group)))
+        return answer
 
     def entries(self, kinds: tuple[str, ...], newest: int = 200) -> list[Any]:
-        """Entries of the site's group, decoded with the owner's key; none while there is no group."""
+        """Entries of the site's group, decoded with the owner's key, at most a few seconds old; none while there is no group."""
+        answer: list[Any] = self._recent(kinds, lambda: self._entries(kinds, newest))
+        return answer
+
+    def _entries(self, kinds: tuple[str, ...], newest: int) -> list[Any]:
         if self.explorer is None or not (self.group / "log.db").exists():
             return []
         try:
             return self.explorer.entries(self.group, self.group / "keys", kinds=kinds, newest=newest)
         except (WattproofError, OSError, sqlite3.Error):
             return []
+
+    def _recent(self, key: Any, read: Callable[[], Any]) -> Any:
+        with self._lock:
+            at_s, answer = self._kept.get(key, (float("-inf"), None))
+            if monotonic_s() - at_s > LEDGER_LOOK_S:
+                answer = read()
+                self._kept[key] = (monotonic_s(), answer)
+            return answer
 
     def last_day(self, point: str) -> list[Reading]:
         """One point's readings of the last 24 hours."""

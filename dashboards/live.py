@@ -13,7 +13,9 @@ from dashboards.accounts import User
 
 PUSH_S = 0.5  # people see half a second as "now"; the journal moves slower
 
-Snapshot = Callable[[User, str, str], dict[str, Any]]  # user, address of the page, chosen site -> values by part
+Snapshot = Callable[
+    [User, str, str, str], dict[str, Any]
+]  # user, address of the page, chosen site or group, further choice -> values by part
 
 
 class Loops:
@@ -42,10 +44,10 @@ def add_live(app: Any, snapshot: Snapshot) -> None:
     """Give the app its live loop. `again` is raised by the page's clock while the line is cut."""
     loops = Loops()
 
-    @app.callback(
-        Input("url", "pathname"), Input("again", "data"), Input("site", "value"), State("tab", "data"), websocket=True, persistent=True
-    )  # type: ignore[untyped-decorator]
-    async def stream(path: str, _again: int, site: str, tab: str) -> None:
+    inputs = [Input("url", "pathname"), Input("again", "data"), Input("site", "value"), Input("choice", "data"), State("tab", "data")]
+
+    @app.callback(*inputs, websocket=True, persistent=True)  # type: ignore[untyped-decorator]
+    async def stream(path: str, _again: int, site: str, choice: str, tab: str) -> None:
         socket, visit = ctx.websocket, CURRENT.get()
         if socket is None or not visit.user.name:
             return
@@ -55,7 +57,7 @@ def add_live(app: Any, snapshot: Snapshot) -> None:
         count = itertools.count(1)  # the page asks for everything again when a number is missing
         try:
             while not socket.is_shutdown and loops.speaks(key, mine) and visit.still_there():
-                values = await asyncio.to_thread(snapshot, visit.user, path, site)
+                values = await asyncio.to_thread(snapshot, visit.user, path, site or "", choice or "")
                 set_props("live", {"data": {"loop": mine, "count": next(count), "for": visit.user.name, **changed(values, sent)}})
                 await asyncio.sleep(PUSH_S)
         finally:
@@ -74,8 +76,13 @@ def changed(values: dict[str, Any], sent: dict[str, str]) -> dict[str, Any]:
 
 
 def _differs(name: str, value: Any, sent: dict[str, str]) -> bool:
-    text = json.dumps(value, sort_keys=True, default=str)
+    text = json.dumps(value, sort_keys=True, default=_plain)
     if sent.get(name) == text:
         return False
     sent[name] = text
     return True
+
+
+def _plain(value: Any) -> Any:
+    """Dash components as the browser gets them."""
+    return value.to_plotly_json() if hasattr(value, "to_plotly_json") else str(value)

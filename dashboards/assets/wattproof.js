@@ -4,7 +4,7 @@
     "use strict";
     const none = () => window.dash_clientside.no_update;
     const byId = (id) => document.getElementById(id);
-    const page = { pending: {}, plan: null, power: null, trend: null, outlines: null, words: {}, lastPush: 0, age: null, oldAfter: 10, loop: 0, count: 0, gap: false, alarm: null };
+    const page = { pending: {}, plan: null, power: null, trend: null, outlines: null, words: {}, lastPush: 0, age: undefined, oldAfter: 10, loop: 0, count: 0, gap: false, alarm: null };
     window.wattproof = page;
 
     // ---------------------------------------------------------------- live values
@@ -53,7 +53,8 @@
             fetch("/session").then((a) => a.json()).then((who) => { if (!who.user) location.assign("/login"); }).catch(() => {});
         const next = ask ? again + 1 : none();
         if (cut) return [words.cut.replace("{age}", age_words(since)), "age old", next];
-        if (page.age === null || page.age === undefined) return [words.age_none, "age", next];
+        if (page.age === undefined) return ["", "age", next];  // a page without readings
+        if (page.age === null) return [words.age_none, "age", next];
         const age = page.age + since;
         return age > page.oldAfter ? [words.ended.replace("{age}", age_words(age)), "age old", next] : [words.age.replace("{age}", age_words(age)), "age", next];
     }
@@ -86,8 +87,8 @@
             })),
             layout: {
                 uirevision: "keep", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12 },
-                margin: { l: 46, r: 8, t: 8, b: 56 }, hovermode: "x unified", hoverlabel: { bgcolor: page.dark ? "#20272e" : "#ffffff", font: { color: ink } },
-                legend: { orientation: "h", x: 0, y: -0.18, font: { size: 11 } }, showlegend: lines.length > 1,
+                margin: { l: 46, r: 8, t: 26, b: 36 }, hovermode: "x unified", hoverlabel: { bgcolor: page.dark ? "#20272e" : "#ffffff", font: { color: ink } },
+                legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 }, traceorder: "reversed" }, showlegend: lines.length > 1,
                 xaxis: { ...axis, type: "date" }, yaxis: { ...axis, rangemode: lines.length > 1 ? "tozero" : "normal", title: { text: unit, standoff: 6, font: { size: 11 } } },
             },
         };
@@ -171,11 +172,13 @@
         const width = Math.max(...xs) - Math.min(...xs), height = Math.max(...ys) - Math.min(...ys);
         const upright = height > 1.7 * width;
         const room_for = (upright ? width : height) / 3.4;
-        const size = Math.max(11, Math.min(24, room_for, (upright ? height : width) / 11));
+        const narrow = byId("plan").clientWidth < 520;  // a telephone: larger words, and the name only where there is room
+        const size = Math.max(11, Math.min(24, room_for, (upright ? height : width) / 11)) * (narrow ? 1.7 : 1);
         const [x, y] = centre(points);
-        const lines = [[room.name, "label-name", size * 0.72], [words[0] + (mark ? `  ${mark.startsWith(page.words.too_cold) ? "▼" : "▲"}` : ""), "label-value", size * 1.15], [words.slice(1).join(" · "), "label-note", size * 0.72]];
+        const short = narrow && Math.min(width, height) < 200;
+        const lines = short ? [[words[0], "label-value", size], ["", "", 1]] : [[room.name, "label-name", size * 0.72], [words[0] + (mark ? `  ${mark.startsWith(page.words.too_cold) ? "▼" : "▲"}` : ""), "label-value", size * 1.15], [words.slice(1).join(" · "), "label-note", size * 0.72]];
         const text = make("text", { x, y, class: "label", transform: upright ? `rotate(-90 ${x} ${y})` : "" });
-        let dy = -size * 0.95;
+        let dy = short ? 0 : -size * 0.95;
         for (const [line, kind, height_of] of lines) {
             const part = make("tspan", { x, dy, class: kind, "font-size": height_of.toFixed(1) }, line);
             text.append(part);
@@ -206,7 +209,7 @@
             item.append(box, text);
             return item;
         };
-        legend.replaceChildren(...names.map((text, i) => swatch(`band-${page.layer}-${i}`, text)), swatch("band-stale", page.words.stale));
+        legend.replaceChildren(...names.map((text, i) => swatch(`band-${page.layer}-${i}`, text)), swatch("band-stale", page.words.stale), page.layer === "temperature" || page.layer === "co2" ? page.words.marks : "");
     }
 
     function choose_room(name) {
@@ -232,7 +235,10 @@
         return [true, rows[0].id, `${rows[0].source}: ${rows[0].message}`];
     }
 
+    const same = (value) => value;
+    const running = (clicks, words) => (clicks ? words.verify_running : "");
+
     window.dash_clientside = Object.assign({}, window.dash_clientside, {
-        wattproof: { sink, drawn, clock, scheme, draw_plan, draw_trend, filter, choose_point, open, open_alarm },
+        wattproof: { sink, drawn, clock, scheme, draw_plan, draw_trend, filter, choose_point, open, open_alarm, same, running },
     });
 })();

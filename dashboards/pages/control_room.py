@@ -42,10 +42,14 @@ def layout(desk: Desk, lang: str) -> Any:
                 [
                     panel(words["plan"], plan_frame(desk.building, words), "wide", [html.Span(words["plan_hint"], className="quiet")]),
                     html.Div(
-                        [_control(words), panel(words["power"], [chart("power-chart", words["power_note"], lang)])], className="stack"
+                        [
+                            _control(words),
+                            panel(words["power"], [chart("power-chart", words["power_note"], lang)]),
+                            panel(words["alarms"], [_alarms(words)]),
+                        ],
+                        className="stack",
                     ),
-                    panel(words["commands"], [grid("commands-grid", _command_columns(words), words, height_px=300)], "wide"),
-                    panel(words["alarms"], [_alarms(words)]),
+                    panel(words["commands"], [grid("commands-grid", _command_columns(words), words, height_px=290)], "full"),
                     panel(words["points"], _points(words, lang), "wide", [_filter(words)]),
                     panel(words["override"], _override(desk.building, words)),
                 ],
@@ -110,7 +114,7 @@ def _tile_props(now: Energy, words: Words) -> Props:
 def _saving_props(name: str, saving: Saving | None, words: Words) -> Props:
     if saving is None:
         return {f"{name}-value": {"children": "–"}, f"{name}-note": {"children": words["against_simulated"]}}
-    note = f"{number(saving.saved_kwh, 0)} kWh · {words['baseline_used'].format(kwh=number(saving.baseline_kwh, 0))}"
+    note = words[f"saved_note_{saving.scope}"].format(saved=number(saving.saved_kwh, 0), kwh=number(saving.baseline_kwh, 0))
     return {f"{name}-value": {"children": f"{saving.saved_percent:.1f} %"}, f"{name}-note": {"children": note}}
 
 
@@ -202,13 +206,13 @@ def _release_props(now: view.Release, facts: Facts, building: Building, words: W
 
 def _command_columns(words: Words) -> list[Any]:
     return [
-        column("at", words["time"], 96),
-        column("place", words["place"], 150),
-        column("point", words["point"], 170),
+        column("at", words["time"], 94),
+        column("place", words["place"], 160),
+        column("point", words["point"], 110),
+        numeric("before", words["before"], 84),
         numeric("value", words["asked_value"], 92),
-        numeric("before", words["before"], 82),
-        column("result", words["result"], 110),
-        column("by", words["by"], 110),
+        column("result", words["result"], 150),
+        column("by", words["by"], 120),
         column("why", words["why"]),
     ]
 
@@ -228,17 +232,17 @@ def _command(row: view.CommandRow, building: Building, words: Words) -> dict[str
 
 def _alarms(words: Words) -> Any:
     columns = [
-        column("at", words["time"], 96),
-        numeric("priority", "P", 52),
-        column("state", words["state"], 104),
-        column("source", words["source"], 120),
+        column("at", words["time"], 94),
+        numeric("priority", words["priority_short"], 44),
+        column("state", words["state"], 100),
         column("message", words["message"]),
+        column("source", words["source"], 100),
     ]
     tools = html.Div(
         [button(words["acknowledge"], "acknowledge"), html.Span(words["alarm_choose"], id="alarm-said", className="quiet")],
         className="form-end",
     )
-    return html.Div([grid("alarms-grid", columns, words, height_px=256, selectable=True), tools])
+    return html.Div([grid("alarms-grid", columns, words, height_px=180, selectable=True), tools])
 
 
 def _alarm(row: view.AlarmRow, building: Building, words: Words) -> dict[str, Any]:
@@ -256,14 +260,14 @@ def _filter(words: Words) -> Any:
 
 def _points(words: Words, lang: str) -> list[Any]:
     columns = [
-        column("place", words["place"], 170),
-        column("point", words["point"]),
-        column("kind", words["kind"], 210),
-        numeric("value", words["value"], 96),
-        column("unit", words["unit"], 70),
-        column("quality", words["quality"], 120),
-        numeric("age", words["age_column"], 80),
-        numeric("held", words["held"], 110),
+        column("place", words["place"], 136),
+        column("kind", words["kind"], minWidth=170),
+        numeric("value", words["value"], 76),
+        column("unit", words["unit"], 56),
+        numeric("held", words["held"], 88),
+        column("quality", words["quality"], 84),
+        numeric("age", words["age_column"], 66),
+        column("point", words["point"], 150),
     ]
     return [
         grid("points-grid", columns, words, height_px=420, selectable=True),

@@ -25,8 +25,10 @@ THEME = {
     "luminanceThreshold": 0.179,
     "fontFamily": "system-ui, 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif",
 }
-SCRIPT_WORDS = ("age", "age_none", "cut", "ended", "stale", "no_value", "too_warm", "too_cold", "high_co2", "below", "above", "nobody",
-                "people_here", "controlled", "bau", "code")  # fmt: skip
+SCRIPT_WORDS = (
+    "age", "age_none", "cut", "ended", "stale", "no_value", "too_warm", "too_cold", "high_co2", "marks", "below", "above", "nobody",
+    "people_here", "controlled", "bau", "code", "verify_running",
+)  # fmt: skip
 
 PageLink = tuple[str, str]  # address, key of its word
 
@@ -44,6 +46,7 @@ def frame(user: User, pages: Sequence[PageLink], sites: Sequence[str]) -> Any:
             dcc.Store(id="words", data={key: words[key] for key in SCRIPT_WORDS}),
             dcc.Store(id="live"),
             dcc.Store(id="again", data=0),
+            dcc.Store(id="choice"),
             dcc.Interval(id="clock", interval=1000),
             html.A(words["skip"], href="#main", className="skip"),
             html.Header([_bar(user, words, pages, sites), html.Div(status_line(words), className="status")], className="head"),
@@ -55,11 +58,11 @@ def frame(user: User, pages: Sequence[PageLink], sites: Sequence[str]) -> Any:
 def _bar(user: User, words: Mapping[str, str], pages: Sequence[PageLink], sites: Sequence[str]) -> Any:
     other = other_language(user.lang)
     links = [dcc.Link(words[key], href=path, className="page-link", id=f"link-{key}") for path, key in pages]
-    picker = (
-        [dmc.Select(id="site", data=list(sites), value=sites[0], allowDeselect=False, size="xs", **{"aria-label": words["site"]})]
-        if len(sites) > 1
-        else [html.Div(dcc.Input(id="site", value=sites[0] if sites else "", type="hidden"))]
-    )
+    # The picker is always there, since the live loop follows it; with one site there is nothing to pick.
+    first = sites[0] if sites else None
+    picker = dmc.Select(id="site", data=list(sites), value=first, allowDeselect=False, size="xs", **{"aria-label": words["site"]})
+    if len(sites) < 2:
+        picker = html.Div(picker, hidden=True)
     right = html.Div(
         [
             html.Span(f"{user.name} · {words['role_' + user.role]}", className="who"),
@@ -70,7 +73,7 @@ def _bar(user: User, words: Mapping[str, str], pages: Sequence[PageLink], sites:
         className="bar-right",
     )
     return html.Div(
-        [html.Span(words["product"], className="product"), html.Nav(links, **{"aria-label": words["menu"]}), *picker, right],
+        [html.Span(words["product"], className="product"), html.Nav(links, **{"aria-label": words["menu"]}), picker, right],
         className="bar",
     )
 

@@ -27,7 +27,7 @@ def add_owner_pages(app: Any, desks: Sequence[Desk]) -> None:
     def desk_of(site: str) -> Desk:
         return by_name.get(site) or desks[0]
 
-    def snapshot(user: User, path: str, site: str) -> dict[str, Any]:
+    def snapshot(user: User, path: str, site: str, _choice: str) -> dict[str, Any]:
         must(user, "read")
         desk = desk_of(site)
         status = status_live(desk, user.lang)

@@ -1,5 +1,6 @@
 """Panels, tiles and tables."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,4 +58,4 @@ def said(name: str) -> Component:
 
 
 def _is_number(cell: Any) -> bool:
-    return isinstance(cell, str) and bool(cell) and (cell[0].isdigit() or cell[0] in "-–−")
+    return isinstance(cell, str) and re.fullmatch(r"[-–−]?[\d\u202f., ]*( ?[%s])?", cell) is not None

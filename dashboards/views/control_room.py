@@ -154,14 +154,16 @@ def alarm_rows(facts: Facts) -> tuple[AlarmRow, ...]:
 
 
 def release(facts: Facts) -> Release:
-    """Whether the building was given back, is being given back, or is under control."""
-    asked, row = facts.mode, facts.release
-    if asked is None or asked.body["mode"] != "off":
+    """Whether the building was given back (also at the end of a run), is being given back, or is under control."""
+    mode, row = facts.mode, facts.release
+    asked = mode if mode is not None and mode.body["mode"] == "off" else None
+    since = max(mode.number if mode else 0, facts.commands[-1].number if facts.commands and asked is None else 0)
+    if row is not None and row.number > since:
+        b = row.body
+        return Release("done", b.get("by", ""), b.get("why", ""), int(b["points"]), int(b["held_after"]), float(b["seconds"]), row.at)
+    if asked is None:
         return Release("none")
-    if row is None or row.number < asked.number:
-        return Release("asked", asked.body.get("by", ""), asked.body.get("why", ""), at=asked.at)
-    b = row.body
-    return Release("done", b.get("by", ""), b.get("why", ""), int(b["points"]), int(b["held_after"]), float(b["seconds"]), row.at)
+    return Release("asked", asked.body.get("by", ""), asked.body.get("why", ""), at=asked.at)
 
 
 def _pace(facts: Facts) -> float | None:

@@ -13,9 +13,13 @@ SAMPLES_MAX = 2000  # a chart shows no more; the browser draws that in a blink
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The controlled building against one simulated baseline, both over the same time so far."""
+    """The controlled building against one simulated baseline, both over the same time.
+
+    While a period runs only electricity is known of the baseline step by step; at its end the whole building is compared, gas too.
+    """
 
     baseline: str
+    scope: str  # electricity or whole
     baseline_kwh: float
     saved_kwh: float
     saved_percent: float
@@ -43,13 +47,29 @@ class Line:
 def energy(facts: Facts) -> Energy:
     """Power and energy so far, from the site's score or its meters, beside each baseline at the same time."""
     power = facts.power[-1][1] if facts.power else None
-    used = facts.score.get("energy_kwh", {}).get("whole")
-    if used is None:
-        used = _integral_kwh(facts.power)
     until = facts.power[-1][0] if facts.power else facts.read_at
     now = {name: _at(body, until) for name, body in facts.references.items() if until is not None}
-    savings = [_saving(name, facts.references.get(name), used, until) for name in BASELINES]
-    return Energy(power, {k: v for k, v in now.items() if v is not None}, used, tuple(s for s in savings if s))
+    savings = [saving(facts, name, until) for name in BASELINES]
+    return Energy(power, {k: v for k, v in now.items() if v is not None}, used_kwh(facts, "whole"), tuple(s for s in savings if s))
+
+
+def used_kwh(facts: Facts, scope: str) -> float | None:
+    """Energy so far: by the site's score, else the integral of its power meter (electricity only)."""
+    scored = facts.score.get("energy_kwh", {}).get(scope)
+    return float(scored) if scored is not None else _integral_kwh(facts.power)
+
+
+def saving(facts: Facts, baseline: str, until: datetime | None) -> Saving | None:
+    """Saved against one baseline so far, or over the whole period when it is over."""
+    reference = facts.references.get(baseline)
+    if reference is None or until is None:
+        return None
+    over = until >= _end(reference) and "whole" in facts.score.get("energy_kwh", {})
+    scope = "whole" if over else "electricity"
+    used, base = used_kwh(facts, scope), float(reference["energy_kwh"]["whole"]) if over else so_far_kwh(reference, until)
+    if used is None or base <= 0:
+        return None
+    return Saving(baseline, scope, base, base - used, 100 * (base - used) / base)
 
 
 def power_lines(facts: Facts) -> tuple[Line, ...]:
@@ -71,13 +91,8 @@ def so_far_kwh(reference: Mapping[str, Any], until: datetime) -> float:
     return float(sum(reference["power_kw"][:steps])) * step_s / 3600
 
 
-def _saving(name: str, reference: Mapping[str, Any] | None, used: float | None, until: datetime | None) -> Saving | None:
-    if reference is None or used is None or until is None:
-        return None
-    baseline = so_far_kwh(reference, until)
-    if baseline <= 0:
-        return None
-    return Saving(name, baseline, baseline - used, 100 * (baseline - used) / baseline)
+def _end(reference: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(reference["start"]) + timedelta(seconds=float(reference["step_s"])) * len(reference["power_kw"])
 
 
 def _samples(reference: Mapping[str, Any]) -> Iterable[tuple[datetime, float]]:

@@ -8,7 +8,6 @@ from dashboards.building import LAYERS, Building, Layer, Room
 from dashboards.follow import Facts, Value
 from twin.site import Comfort
 
-BANDS: Final = 7  # colours of a layer, coldest or lowest first; look.css names them band-0 .. band-6
 CO2_STEPS: Final = (500, 600, 700, 800, 900, 1000)  # ppm; the last is replaced by the site's own limit
 LIGHT_STEPS: Final = (5, 20, 35, 50, 65, 80)  # percent of full output
 PEOPLE_STEPS: Final = (0.5, 2, 5, 10, 20, 40)
@@ -39,11 +38,14 @@ def plan(building: Building, facts: Facts) -> tuple[RoomState, ...]:
 
 
 def steps(layer: str, comfort: Comfort) -> tuple[float, ...]:
-    """The limits between the bands of a layer; the comfort band of the site is in the middle for temperature, the CO2 limit on top."""
+    """The limits between the bands of a layer, which look.css colours as `band-<layer>-<n>`.
+
+    The site's comfort band lies in the middle of temperature, its CO2 limit on top.
+    """
     low, high = comfort.low_c, comfort.high_c
-    third = (high - low) / 3
+    quarter = (high - low) / 4
     return {
-        "temperature": (low - 2, low, low + third, high - third, high, high + 2),
+        "temperature": (low - 2, low, low + quarter, low + 2 * quarter, high - quarter, high, high + 2),
         "co2": (*CO2_STEPS[:-1], comfort.co2_ppm_max),
         "light": LIGHT_STEPS,
         "people": PEOPLE_STEPS,

@@ -15,118 +15,16 @@ import pytest
 from dashboards.building import Building, read_building
 from dashboards.desk import Desk
 from dashboards.server import bind, make_server, web_server
-from simulators.design import METERS, AirHandlerDesign, ZoneDesign, design_points
-from simulators.design import Building as Design
 from twin.addresses import parse_address
+from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record
-from twin.site import load_site
-from twin.state import StateFolder, write_json
-from twin.words import Binding, Limits, Point, Quality, Reading, Reason, slug
+from twin.site import load_site, product_root
+from twin.state import StateFolder
+from twin.words import Point, Quality, Reading, Reason
 
 STEP = timedelta(minutes=10)
 START = datetime(2026, 7, 14, 16, 0, tzinfo=UTC)  # midnight in Shenzhen
-SITE_TOML = """
-name = "demo_office"
-title = "Demo office"
-place = "Weather: Miami, standing in for Shenzhen"
-jurisdiction = "CN-GD"
-timezone = "Asia/Shanghai"
-area_m2 = 4982.0
-use = "office"
-grid_region = "CN-GD"
-[group]
-name = "harbour_estates"
-owner = "Harbour Estates"
-government = "Energy Bureau"
-[connections]
-ahu_1 = { protocol = "bacnet", device = 101 }
-floor_1 = { protocol = "bacnet", device = 201 }
-main_meter = { protocol = "modbus" }
-"""
-LONG, DEEP, RIM = 49.9, 33.3, 4.6  # m
-
-
-def design() -> Design:
-    """Three storeys of a core and four perimeter zones, one air handler each."""
-    outlines = {
-        "Perimeter {} Zn 1": ((0, 0), (LONG, 0), (LONG - RIM, RIM), (RIM, RIM)),
-        "Perimeter {} Zn 2": ((LONG, 0), (LONG, DEEP), (LONG - RIM, DEEP - RIM), (LONG - RIM, RIM)),
-        "Perimeter {} Zn 3": ((LONG, DEEP), (0, DEEP), (RIM, DEEP - RIM), (LONG - RIM, DEEP - RIM)),
-        "Perimeter {} Zn 4": ((0, DEEP), (0, 0), (RIM, RIM), (RIM, DEEP - RIM)),
-        "Core {}": ((RIM, RIM), (LONG - RIM, RIM), (LONG - RIM, DEEP - RIM), (RIM, DEEP - RIM)),
-    }
-    zones = [
-        ZoneDesign(name.format(part), storey, polygon, 4.0 * storey, 2.74, f"AHU-{storey + 1}", not name.startswith("Core"))
-        for storey, part in enumerate(("Bot", "Mid", "Top"))
-        for name, polygon in outlines.items()
-    ]
-    return Design("demo_office", (0.0, 4.0, 8.0), tuple(zones), tuple(AirHandlerDesign(f"AHU-{n}", n - 1) for n in (1, 2, 3)))
-
-
-class TwinOfDesign:
-    """Answers the twin's named queries from the design, as the graph of an imported model would."""
-
-    def __init__(self, building: Design) -> None:
-        self.building = building
-
-    def points(self) -> list[Point]:
-        return [self._point(p) for p in design_points(self.building)]
-
-    def ask(self, query_name: str, **bindings: str) -> list[dict[str, str]]:
-        return getattr(self, f"_{query_name}")(**bindings)
-
-    def _point(self, p) -> Point:
-        row, writable = p.row, p.row["writable"] == "yes"
-        limits = Limits(float(row["low"]), float(row["high"]), math.inf, float(row["fallback"])) if writable else None
-        return Point(p.id, row["brick"], row["unit"], slug(p.owner), p.owner, writable, limits, Binding(p.id, p.address, p.scale))
-
-    def _zone_points(self, brick_class: str) -> list[dict[str, str]]:
-        zones = {z.name for z in self.building.zones}
-        return [
-            {"zone": slug(p.of), "point": p.id} for p in design_points(self.building) if p.of in zones and p.row["brick"] == brick_class
-        ]
-
-    def _zones(self) -> list[dict[str, str]]:
-        return [{"zone": slug(z.name), "name": z.name, "room": slug(z.name) + "_room", "level": str(z.storey)} for z in self.building.zones]
-
-    def _terminals(self) -> list[dict[str, str]]:
-        return [{"terminal": slug(z.box), "zone": slug(z.name), "air_handler": slug(z.air_handler)} for z in self.building.zones]
-
-    def _lighting(self) -> list[dict[str, str]]:
-        return [{"luminaire": slug(z.luminaires), "zone": slug(z.name), "room": slug(z.name) + "_room"} for z in self.building.zones]
-
-    def _equipment(self) -> list[dict[str, str]]:
-        names = [a.name for a in self.building.air_handlers] + [row[0] for row in METERS.values()]
-        return [{"equipment": slug(name), "name": name} for name in names]
-
-    def _meters(self) -> list[dict[str, str]]:
-        classes = {slug(row[0]): row[3] for row in METERS.values()}
-        points = [p for p in self.points() if p.owner in classes]
-        return [{"meter": p.owner, "class": classes[p.owner], "point": p.id, "point_class": p.brick, "unit": p.unit} for p in points]
-
-
-def write_site(folder: Path) -> None:
-    """site.toml, plant.toml (simulated), tariff.csv and plan.json of the design."""
-    folder.mkdir(parents=True)
-    (folder / "site.toml").write_text(SITE_TOML, encoding="utf-8")
-    (folder / "plant.toml").write_text("", encoding="utf-8")
-    (folder / "tariff.csv").write_text(
-        "carrier,from,to,cents_per_kwh\nelectricity,00:00,08:00,32\nelectricity,08:00,24:00,78\ngas,00:00,24:00,35\n"
-    )
-    rooms = [
-        {
-            "id": slug(z.name) + "_room",
-            "name": z.name,
-            "storey": f"level_{z.storey}",
-            "area_m2": z.area_m2,
-            "zone": slug(z.name),
-            "polygons": [{"outer": [list(c) for c in z.polygon], "holes": []}],
-        }
-        for z in design().zones
-    ]
-    storeys = [{"id": f"level_{n}", "name": f"Level {n + 1}", "elevation_m": 4.0 * n} for n in range(3)]
-    write_json(folder / "plan.json", {"storeys": storeys, "rooms": rooms, "equipment": []})
 
 
 @dataclass
@@ -243,8 +141,7 @@ class LiveSite:
         return groups.items()
 
     def some_commands(self) -> list[Record]:
-        zone = self.dice.choice(design().zones)
-        name = slug(zone.name)
+        name = self.dice.choice(sorted({room.zone for room in self.building.rooms}))
         choices = [
             (f"{name}.min_flow", 12.0, "ventilation", "3 people: 12 % keeps 8.3 l/s a person and CO2 below 800 ppm", "applied"),
             (f"{name}.light_level", 45.0, "daylight", "620 lx from outside, 500 lx wanted", "applied"),
@@ -295,16 +192,11 @@ def reference(name: str, factor: float) -> dict:
     }  # fmt: skip
 
 
-@pytest.fixture
-def site_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "sites" / "demo_office"
-    write_site(folder)
-    return folder
-
-
-@pytest.fixture
-def building(site_folder: Path) -> Building:
-    return read_building(load_site(site_folder), TwinOfDesign(design()))
+@pytest.fixture(scope="session")
+def building() -> Building:
+    """The demonstration site as it stands in the product."""
+    site = load_site(product_root() / "sites" / "demo_office")
+    return read_building(site, Graph.read(site.twin_file))
 
 
 @pytest.fixture
@@ -377,3 +269,9 @@ def moving(site: LiveSite, every_s: float = 1.0):
 def moving_site(live_site: LiveSite):
     with moving(live_site):
         yield live_site
+
+
+@pytest.fixture
+def serve_pages():
+    """The context manager that puts made pages on a free port."""
+    return serving
