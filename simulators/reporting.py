@@ -88,7 +88,7 @@ def gather_evidence(founded: Founded, state: StateFolder, out: Path) -> Evidence
     return Evidence(
         row, report.ok, tuple(f"{s.number} {s.what}: {s.detail}" for s in report.steps if s.ok is False),
         kinds.get("device.enrol", 0), kinds.get("device.revoke", 0), kinds.get("control.action", 0),
-        tuple(c.body for c in claims), view.seal_delay_p95_s,
+        tuple(c.body for c in claims if c.body), view.seal_delay_p95_s or 0.0,
     )  # fmt: skip
 
 
