@@ -172,6 +172,19 @@ def test_a_model_without_storeys_is_imported_with_a_note(model_file: ModelFile, 
     assert any("no storey" in w for w in imported.report["warnings"])
 
 
+def test_relations_that_point_nowhere_are_left_out_and_said(model_file: ModelFile, tmp_path: Path) -> None:
+    def cut(text: str) -> str:
+        boxes = re.findall(r"(#\d+)=IFCAIRTERMINALBOX", text)
+        return "\n".join(line for line in text.splitlines() if not line.startswith(f"{boxes[1]}=")) + "\n"
+
+    imported = import_models([model_file(change=cut)], tmp_path / "out", "house")
+
+    assert conserved(imported)
+    assert [row["terminal"] for row in imported.graph.ask("terminals")] == ["vav_1"]
+    assert any("point nowhere" in w for w in imported.report["warnings"])
+    assert [p.owner for p in imported.graph.points() if p.id == "vav_2.zn_t"] == ["r2"]  # its box is gone; the room is what is left
+
+
 def test_an_unusable_address_is_kept_for_review_and_binds_nothing(model_file: ModelFile, tmp_path: Path) -> None:
     broken = model_file(change=lambda text: text.replace("'analog-input,1'", "'analogue,1'"))
 
