@@ -234,7 +234,8 @@ def test_architecture_and_services_of_one_house_are_one_site(public: Callable[[s
 
     assert (alone["rooms"], alone["placed"]) == (1, 2)
     assert both["rooms"] == 21  # the roof room stands in both files and is one room
-    assert both["placed"] >= 50
+    assert both["placed"] >= 54
+    assert both["placed_low_confidence"] <= 5
     assert both["elements"]["total"] == 268 + 103
     assert both["elements"]["mapped"] == 52
 
@@ -250,19 +251,3 @@ def test_the_same_building_in_two_schemas_is_the_same_twin(public: Callable[[str
 
     assert mapped(twins[0]) == mapped(twins[1])
     assert [row["name"] for row in twins[0].ask("rooms")] == [row["name"] for row in twins[1].ask("rooms")]
-
-
-def test_rooms_by_insertion_point_agree_with_the_model_s_own_word(public: Callable[[str], Path]) -> None:
-    from bim.inventory import take_inventory
-    from bim.opening import open_model
-    from bim.placing import RoomFinder
-    from bim.rooms import room_shapes
-
-    model = open_model(public("office_arch_ifc2x3.ifc"))
-    finder = RoomFinder(room_shapes([model]))
-    fixtures = [e for e in take_inventory([model]).elements.values() if e.ifc_class == "IfcFlowTerminal"]
-    found = [(finder.place(None, e.position, ()), e.container) for e in fixtures]
-
-    assert len(fixtures) == 31
-    assert sum(placement.room == truth for placement, truth in found) >= 25
-    assert all(placement.room == truth for placement, truth in found if placement.confidence >= 0.5)  # the misses are all said to be ties
