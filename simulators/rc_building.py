@@ -111,7 +111,7 @@ def layout_from_graph(graph: Asks) -> RcLayout:
         f"{place}.{r['tag']}": point
         for place, (name, *_) in METERS.items()
         for r in table()
-        if r["place"] == place
+        if r["place"] == place and r["tag"] != "record"
         for point in owners
         if point == slug(f"{name}.{r['tag']}")
     }
