@@ -100,7 +100,7 @@ def judge(hand: Hand, lease: Lease, held: Held | None, wrong: str) -> tuple[Resu
 def _without_slots(hand: Hand, lease: Lease, held: Held) -> tuple[Result, bool, str]:
     if hand.same(lease.point, held.value, lease.value):
         return Result.APPLIED, False, ""
-    return Result.NOT_EFFECTIVE, True, f"the device holds {held.value}"
+    return Result.NOT_EFFECTIVE, False, f"the device holds {held.value}"
 
 
 def ours(hand: Hand, lease: Lease, held: Held) -> bool:

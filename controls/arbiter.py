@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from controls.guard import Refusal
 from controls.leases import Lease
 from twin.addresses import BacnetAddress, parse_address
 from twin.points import PointBook
@@ -16,23 +17,15 @@ from twin.words import Command, Image, Point, Request, Result
 PRIORITY = 13  # below the manual operator (8) and minimum on/off (6), above a device's own default
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A wish that was not passed, and why."""
-
-    request: Request
-    because: str
-
-
 @dataclass(frozen=True)
 class Ruling:
-    """What the arbiter decided: new commands, points that go on being held until later, points to let go, and refusals."""
+    """What the arbiter decided: new commands, points that go on being held until later, and refusals. All other points are let go."""
 
-    commands: Sequence[Command]
-    renewed: Mapping[str, datetime]
-    let_go: Sequence[tuple[str, Request]]
-    refusals: Sequence[Refusal]
+    commands: Sequence[Command] = ()
+    renewed: Mapping[str, datetime] = field(default_factory=dict)
+    refusals: Sequence[Refusal] = ()
     inputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by command: what the wish rests on
+    priors: Mapping[str, float | None] = field(default_factory=dict)  # what points without slots held before our first write
 
 
 def rule(
@@ -46,7 +39,7 @@ def rule(
             continue
         because = objection(request, book, now)
         if because:
-            refusals.append(Refusal(request, because))
+            refusals.append(Refusal(request.point, request.by, request.why, because))
         else:
             ruled[request.point] = request
     commands: list[Command] = []
@@ -66,8 +59,7 @@ def rule(
         )  # fmt: skip
         commands.append(command)
         inputs[command.id] = dict(request.inputs)
-    let_go = [(point, request) for point, request in ruled.items() if request.value is None and point in held]
-    return Ruling(commands, renewed, let_go, refusals, inputs)
+    return Ruling(commands, renewed, refusals, inputs)
 
 
 def relinquish(leases: Iterable[Lease], now: datetime, *, cycle: str, by: str, why: str) -> list[Command]:

@@ -63,9 +63,13 @@ class Leases(Mapping[str, Lease]):
         until = max(until, lease.until)
         self._leases[point] = replace(lease, until=until, deadline_s=self._deadline_s(now, until))
 
-    def note(self, point: str, result: Result, *, gone: bool = False) -> None:
+    def note(self, point: str, result: Result, *, gone: bool = False, read_back: float | None = None) -> None:
         """Remember what became of the latest command, and whether the device still has it."""
-        self._leases[point] = replace(self._leases[point], result=result, gone=gone)
+        lease = self._leases[point]
+        # A register that clamps shows what our own write made of it: that is ours too.
+        clamped = not lease.has_slots and result is Result.NOT_EFFECTIVE and read_back is not None
+        written = lease.written | {read_back} if clamped and read_back is not None else lease.written
+        self._leases[point] = replace(lease, result=result, gone=gone, written=written)
 
     def end(self, point: str, now: datetime) -> None:
         """Let a lease run out now; the next look at `expired` finds it."""

@@ -47,6 +47,7 @@ class _Watch:
     failures: int = 0
     answering: bool = True
     lost: bool = False
+    barred: bool = False
     probe: asyncio.Task[None] | None = None
     events: list[str] = field(default_factory=list)
 
@@ -77,9 +78,25 @@ class Scanner:
         )
 
     def answering(self, connection: str) -> bool:
-        """Whether the device answered the latest scan: who does not answer is not commanded."""
+        """Whether the device answered the latest scan and is the one it should be: nobody else is commanded."""
+        return self.answers(connection) and not self._watches[connection].barred
+
+    def answers(self, connection: str) -> bool:
+        """Whether anything answers there."""
         watch = self._watches.get(connection)
         return watch is not None and watch.answering
+
+    def bar(self, connection: str) -> bool:
+        """Read this device no more: it is not the one it should be. True if that is new."""
+        watch = self._watches[connection]
+        was, watch.barred = watch.barred, True
+        return not was
+
+    def admit(self, connection: str) -> bool:
+        """Read it again. True if it was barred."""
+        watch = self._watches[connection]
+        was, watch.barred = watch.barred, False
+        return was
 
     async def close(self) -> None:
         """End the probes."""
@@ -89,7 +106,7 @@ class Scanner:
         await asyncio.gather(*probes, return_exceptions=True)
 
     async def _device(self, watch: _Watch) -> tuple[list[Sample], dict[str, bytes]]:
-        if watch.lost:
+        if watch.lost or watch.barred:
             return [], {}
         samples = await watch.driver.read(watch.points)
         watch.answering = any(s.answered for s in samples) or not samples

@@ -14,6 +14,7 @@ from ledger.tree import HASH_BYTES
 
 NOTE_BYTES_MAX = 16_384  # a checkpoint with a dozen post-quantum cosignatures would fit
 SIGNATURES_MOST = 16
+TIME_S_MAX = 253_402_300_799
 _ED25519_ID = b"\x01"
 _COSIGNATURE_ID = b"\x04"
 _SIZE_MAX = (1 << 63) - 1
@@ -140,6 +141,8 @@ def verify_cosignature(text: str, signature: NoteSignature, name: str, witness: 
         raise VerificationError(f"not a cosignature of {name}: {signature.line.strip()}", evidence=signature.line.encode())
     time_s = int.from_bytes(signature.payload[:8], "big")
     witness.verify(_cosigned(text, time_s), signature.payload[8:])
+    if time_s > TIME_S_MAX:
+        raise VerificationError(f"{name} cosigned at {time_s} s since 1970, beyond year 9999", evidence=signature.line.encode())
     return time_s
 
 

@@ -20,6 +20,7 @@ NO_GROUP = b"\x00" * HASH_BYTES  # `group` of the founding entry: its own hash b
 ENTRY_BYTES_MAX = 2048  # C2SP entry bundles hold 65,535; ours are some 330, two signatures 430
 BODY_BYTES_MAX = 1 << 20  # 5,000 points of a batch are some 200 kB
 NAME_CHARS_MAX = 128
+TIME_MS_MAX = 253_402_300_799_999  # the end of year 9999, the last that calendars here can show
 SIGNATURE_BYTES = 64
 SECRET_BYTES = 16
 SALT_BYTES = 16
@@ -187,8 +188,10 @@ class Entry:
             raise FormatError(f"kind {self.kind!r} is unknown; a new kind needs a new version of the format")
         if not 0 < len(self.source) <= NAME_CHARS_MAX or not self.source.isprintable() or not self.source.isascii():
             raise FormatError(f"source {self.source!r} must be 1 to {NAME_CHARS_MAX} printable ASCII characters")
-        if self.seq < 1 or self.time_ms < 0 or self.wall_ms < 0:
-            raise FormatError(f"{self.source}: seq begins at 1 and times at 0, got {self.seq}, {self.time_ms} and {self.wall_ms}")
+        if self.seq < 1 or not 0 <= self.time_ms <= TIME_MS_MAX or not 0 <= self.wall_ms <= TIME_MS_MAX:
+            raise FormatError(
+                f"{self.source}: seq begins at 1, times lie between 1970 and 9999, got {self.seq}, {self.time_ms} and {self.wall_ms}"
+            )
         if any(len(part) != HASH_BYTES for part in (self.group, self.prev, self.body, *self.keys)):
             raise FormatError(f"{self.source}: group, prev, body and key ids have {HASH_BYTES} bytes each")
         if not 1 <= len(self.keys) <= 4 or any(len(s) != SIGNATURE_BYTES for s in self.signatures):

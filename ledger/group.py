@@ -105,7 +105,7 @@ class Founding:
         sources = [member.source for member in self.members]
         if sources[:2] != [OWNER, GOVERNMENT] or len(set(sources)) != len(sources):
             raise FormatError(f"a group has its owner first, the government second and nobody twice; got {', '.join(sources)}")
-        if set(self.data_keys) != set(sources):
+        if set(self.data_keys) != set(sources) or any(type(wrapped) is not bytes for wrapped in self.data_keys.values()):
             raise FormatError("the founding wraps the data key once for each member")
         keys = [member.key for member in self.members] + [self.log] + [witness.key for witness in self.witnesses]
         if len(set(keys)) != len(keys):
@@ -146,7 +146,7 @@ class Founding:
         )
         if facts["format"] != FORMAT or facts["algorithms"] != ALGORITHMS:
             raise FormatError(f"group format {facts['format']} or its algorithms are unknown; this is format {FORMAT}")
-        if any(not isinstance(witness, list) or len(witness) != 2 for witness in facts["witnesses"]):
+        if any(not isinstance(w, list) or len(w) != 2 or type(w[0]) is not str for w in facts["witnesses"]):
             raise FormatError("a witness is a pair of name and key")
         return cls(
             facts["name"],

@@ -250,6 +250,7 @@ class Log(Reader):
 
     def source(self, signer: Signer, name: str) -> Source:
         """A source that goes on where the log last heard of `name`."""
+        self._catch_up()
         last = self._tip.standing.get(name, Last(0, NO_HASH, 0))
         return Source(signer, self._tip.group.id, name, last.seq, last.hash, simulated=self._tip.group.founding.simulated)
 
@@ -258,6 +259,9 @@ class Log(Reader):
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise LedgerError(f"{self.path}: the log cannot be written ({error}); is another process stuck?") from None
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         if self.size() != self._tip.size:
             self._tip = self._load()
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,15 @@ from simulators.design import METERS, AirHandlerDesign, Building, DesignPoint, Z
 from simulators.energyplus.building import read_building
 from twin.errors import MissingError, SiteError
 from twin.points import COLUMNS
+from twin.state import write_whole
 
 BACNET_DEVICE_AHU = 1001  # device instances of the demo sites: air handlers from here,
 BACNET_DEVICE_FLOOR = 2001  # floors from here
 DEMO_MODEL = "medium_office"
+Limits = Mapping[str, Mapping[str, str]]
+NO_LIMITS: Limits = {}
+CLINIC_LIMITS: Limits = {"oa_f_sp": {"high": "3", "fallback": "0.36"}}
+"""The table's outdoor air is for a floor of 1,660 m2; the clinic has 300 m2."""
 
 
 def author_model(building: Building, schema: str = "IFC4") -> bytes:
@@ -37,17 +42,17 @@ def author_model(building: Building, schema: str = "IFC4") -> bytes:
     return writer.content()
 
 
-def author_points(building: Building) -> str:
-    """points.csv: what the model does not say, foremost the limits of what may be written."""
+def author_points(building: Building, limits: Limits = NO_LIMITS) -> str:
+    """points.csv: what the model does not say, foremost the limits of what may be written; `limits` by tag overrule the table's."""
     out = io.StringIO()
     sheet = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     sheet.writeheader()
     for point in sorted(design_points(building), key=lambda p: p.id):
         row = point.row
-        limits = {key: row[key] for key in ("low", "high", "step", "fallback")}
+        envelope = {key: row[key] for key in ("low", "high", "step", "fallback")} | dict(limits.get(point.tag, {}))
         scale = "" if point.scale == 1.0 else f"{point.scale:g}"
         cells = {"point": point.id, "address": point.address, "unit": row["unit"], "scale": scale, "writable": row["writable"]}
-        sheet.writerow(cells | limits)
+        sheet.writerow(cells | envelope)
     return out.getvalue()
 
 
@@ -57,8 +62,15 @@ def author_connections(building: Building) -> str:
     tables = [(f"ahu_{n + 1}", "bacnet", BACNET_DEVICE_AHU + n) for n in range(len(building.air_handlers))]
     tables += [(f"floor_{n + 1}", "bacnet", BACNET_DEVICE_FLOOR + n) for n in floors]
     tables += [(f"lights_{n + 1}", "modbus", 0) for n in floors]
-    tables += [(name, "modbus", 0) for name in dict.fromkeys(connection for _, connection, *_ in METERS.values())]
+    meters = [connection for place, (_, connection, *_) in METERS.items() if place != "gas_meter" or building.has_gas]
+    tables += [(name, "modbus", 0) for name in dict.fromkeys(meters)]
     return "\n".join(_connection(*table) for table in tables)
+
+
+def author_site(building: Building, folder: Path, limits: Limits = NO_LIMITS) -> None:
+    """Write the model and points.csv of a site; site.toml, plant.toml and tariff.csv are written by hand."""
+    write_whole(folder / "models" / f"{building.name}.ifc", author_model(building))
+    write_whole(folder / "points.csv", author_points(building, limits).encode())
 
 
 def energyplus_building(model: str = DEMO_MODEL, name: str = "demo_office") -> Building:
@@ -111,7 +123,7 @@ def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign,
     x, y = _centre(max(zones, key=lambda z: z.area_m2)) if zones else (0.0, 0.0)
     z = building.storeys_m[ahu.storey] + (zones[0].height_m if zones else 3.0) + 0.2
     handler = writer.element("IfcUnitaryEquipment", ahu.name, "AIRHANDLER", Spot(storey, x, y, z), brick="AHU")
-    writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z))
+    writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z), brick="Damper")
     _control_elements(writer, handler, [p for p in points if p.of == ahu.name], Spot(storey, x, y, z))
     return [handler]
 
@@ -119,7 +131,7 @@ def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign,
 def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> Entity:
     """A room with its zone, box, luminaires, emergency light, sensors and actuators; the box comes back."""
     room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
-    writer.zone(f"Zone {zone.name}", [room])
+    writer.zone(zone.name, [room])
     x, y = _centre(zone)
     mine = [p for p in points if p.of == zone.name]
     box = writer.element(
@@ -127,7 +139,7 @@ def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[De
     )
     ceiling = zone.floor_z_m + zone.height_m - 0.1
     lights = writer.element("IfcLightFixture", zone.luminaires, "DIRECTIONSOURCE", Spot(room, x, y, ceiling), brick="Luminaire")
-    writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", Spot(room, x + 1.0, y, ceiling))
+    writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", Spot(room, x + 1.0, y, ceiling), brick="Luminaire")
     _control_elements(writer, box, [p for p in mine if p.owner == zone.box], Spot(room, x, y, zone.floor_z_m + 1.5))
     _control_elements(
         writer, lights, [p for p in mine if p.owner == zone.luminaires and p.row["ifc_class"] == "IfcSensor"], Spot(room, x, y, ceiling)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bim.importing import Imported, import_models
+from bim.importing import IMPORTER_VERSION, Imported, import_models
 from controls.forecast import OccupancyForecast
 from controls.strategies import find_strategies
 from simulators.opening import open_plant, people_before
@@ -44,7 +44,7 @@ def make_twin(site: Site, state: Path, at: datetime) -> Imported:
     """Import the site's models into its folder and write that into its journal."""
     imported = import_models(site.models, site.folder, site.name)
     journal = Journal(state / "journal.db")
-    journal.append([Record("import", at, imported.journal_body())])
+    journal.append([Record("import", at, {"models": list(imported.models), "version": IMPORTER_VERSION, "counts": dict(imported.counts)})])
     journal.close()
     return imported
 
@@ -60,11 +60,10 @@ def assemble(site: Site, state: Path, period: Period, records: Mapping[str, Reco
 
 def _forecast(site: Site, graph: Graph, state: Path, plant: Plant, period: Period) -> OccupancyForecast:
     """Give the site the four weeks of counts that a real one would have, then learn from them."""
-    counters = [row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")]
-    history = History(state / "history.db")
     start, counts = people_before(site, graph, plant, period.start, HISTORY_DAYS, period.seed)
-    history.add(Reading(point, at, float(n)) for at, row in counts for point, n in row.items())
-    forecast = OccupancyForecast.fit(history, counters, start, site.zone)
+    history = History(state / "history.db")
+    history.add(Reading(point, at, float(count)) for at, row in counts for point, count in row.items())
+    forecast = OccupancyForecast.fit(history, list(plant.counters), start, site.zone)
     history.close()
     journal = Journal(state / "journal.db")
     journal.append([Record("forecast", start, _forecast_body(forecast, start))])

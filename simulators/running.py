@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from controls.cycle import Cycle, CycleReport, ReleaseReport
+from controls.cycle import Cycle, CycleReport
+from controls.holding import ReleaseReport
 from controls.strategies import Strategy
 from simulators.plant import Plant, Step
 from simulators.score import Score
@@ -55,6 +56,7 @@ class SiteParts:
 class RunReport:
     """What happened, counted while it happened."""
 
+    began: datetime | None = None
     steps: int = 0
     reads: int = 0
     writes: int = 0
@@ -62,12 +64,13 @@ class RunReport:
     device_writes: int = 0
     release: ReleaseReport | None = None
     score: Score | None = None
+    stopped: bool = False  # by a person, before the period was over
 
     def count(self, cycle: CycleReport) -> None:
         self.steps += 1
-        self.reads += cycle.reads
+        self.reads += cycle.answered
         self.writes += cycle.writes
-        self.outcomes.update(cycle.outcomes)
+        self.outcomes.update({result.value: n for result, n in cycle.outcomes.items()})
 
 
 class RunningSite:
@@ -95,6 +98,7 @@ class RunningSite:
         step: Step | None = await asyncio.to_thread(parts.plant.reset)
         assert step is not None
         clock = SteppedClock(step.at)
+        self.report.began = step.at
         connections = await self.devices.start()
         write_json(
             parts.folder / "connections.json",
@@ -115,6 +119,7 @@ class RunningSite:
                 step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
                 await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()
+            self.report.stopped = stop.is_set() and step is not None
         finally:
             watching.cancel()
             why = "the simulation was stopped" if stop.is_set() else "the simulated period is over"

@@ -76,8 +76,9 @@ def plan(points: Sequence[Point], gap_max: int = GAP_MAX) -> list[Block]:
 class ModbusDriver:
     """One Modbus TCP connection, all its units behind the Driver contract."""
 
-    def __init__(self, connection: str, settings: Connection) -> None:
+    def __init__(self, connection: str, settings: Connection, unit: int = 1) -> None:
         self.connection = connection
+        self._unit = unit  # who is asked for the fingerprint
         self._settings = settings
         self._one_at_a_time = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
@@ -165,7 +166,7 @@ class ModbusDriver:
     async def identify(self) -> Device:
         async with self._one_at_a_time:
             try:
-                reply = await self._ask(43, 1, "read_device_information", 1, 0)
+                reply = await self._ask(43, self._unit, "read_device_information", read_code=1, object_id=0)
             except _ExceptionReplyError:
                 return Device(self.connection, "modbus", 0)  # identification is optional; that it answered is what we know
             texts = {k: v.decode(errors="replace") for k, v in getattr(reply, "information", {}).items() if isinstance(v, bytes)}

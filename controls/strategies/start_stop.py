@@ -47,7 +47,7 @@ class StartStop:
             on, why = self._calm(handler.air_handler.key, wanted, why, now)
             self.watch.running[handler.air_handler.key] = on
             counted = sum(z.people or 0.0 for z in handler.zones)
-            inputs = {"people": counted, "lead_h": lead_h(handler, seen.outdoor_mean_c, self.watch.tuning)}
+            inputs: dict[str | None, float | None] = {"people": counted, "lead_h": lead_h(handler, seen.outdoor_mean_c, self.watch.tuning)}
             requests.append(self.watch.request(seen, handler.air_handler.fan, ON if on else OFF, (self.name, why), inputs))
         return requests
 

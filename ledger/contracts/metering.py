@@ -5,30 +5,31 @@ Energy is the difference of a cumulative register; a fall is a rollover only whe
 
 from typing import Any
 
-from ledger.contracts.verdict import Fact, State, Verdict, registers
+from ledger.contracts.verdict import Fact, State, Verdict, registers, site_of
 
 GAP_MS = 7_200_000  # to two hours the register's own difference is enough; longer silence is told
 STUCK_MS = 86_400_000  # a whole day without a watt-hour is told once
 
 
 def begin(parameters: dict[str, Any]) -> State:
-    """Parameters: `meters` (point -> modulus in Wh, 0 for a register that never rolls over)."""
-    return {"modulus": dict(sorted(parameters["meters"].items())), "meters": {}}
+    """Parameters: `sites`: site -> meters (point -> modulus in Wh, 0 for a register that never rolls over)."""
+    return {site: {"modulus": dict(sorted(meters.items())), "meters": {}} for site, meters in sorted(parameters["sites"].items())}
 
 
 def apply(state: State, fact: Fact) -> Verdict:
     """Take in one sealed entry; events are gaps and registers that stand still."""
-    if fact.kind != "reading.batch":
+    site = site_of(fact)
+    if fact.kind != "reading.batch" or site not in state:
         return Verdict(state)
     events: list[dict[str, Any]] = []
     refused: list[str] = []
-    meters = dict(state["meters"])
+    modulus, meters = state[site]["modulus"], dict(state[site]["meters"])
     for point, time_ms, wh in registers(fact):
-        if point in state["modulus"]:
-            meters[point], event, why = _taken(meters.get(point), point, time_ms, wh, state["modulus"][point])
-            events += [event] if event else []
-            refused += [why] if why else []
-    return Verdict({**state, "meters": meters}, tuple(events), tuple(refused))
+        if point in modulus:
+            meters[point], event, why = _taken(meters.get(point), point, time_ms, wh, modulus[point])
+            events += [{**event, "id": f"{event['event']}.{point}.{site}", "site": site}] if event else []
+            refused += [f"{site}: {why}"] if why else []
+    return Verdict({**state, site: {"modulus": modulus, "meters": meters}}, tuple(events), tuple(refused))
 
 
 def _taken(
@@ -52,7 +53,7 @@ def _taken(
     after = {**meter, "time_ms": time_ms, "wh": wh, "total_wh": meter["total_wh"] + rise}
     after |= {"moved_ms": moved_ms, "gap_ms": meter["gap_ms"] + gap, "stuck": stuck}
     if gap:
-        return after, {"event": "gap", "id": f"gap.{point}", "point": point, "gap_ms": gap, "time_ms": time_ms}, ""
+        return after, {"event": "gap", "point": point, "gap_ms": gap, "time_ms": time_ms}, ""
     if stuck and not meter["stuck"]:
-        return after, {"event": "stuck", "id": f"stuck.{point}", "point": point, "since_ms": moved_ms, "time_ms": time_ms}, ""
+        return after, {"event": "stuck", "point": point, "since_ms": moved_ms, "time_ms": time_ms}, ""
     return after, None, ""

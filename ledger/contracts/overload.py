@@ -6,7 +6,7 @@ Power comes from the energy register: the mean over the longest span within 15 m
 
 from typing import Any
 
-from ledger.contracts.verdict import Fact, State, Verdict, registers
+from ledger.contracts.verdict import Fact, State, Verdict, registers, site_of
 
 WINDOW_MS = 900_000  # demand is contracted and billed by quarter hours
 GAP_MS = 7_200_000  # after two hours without readings a mean says nothing about the load now
@@ -17,38 +17,35 @@ CLEAR = 0
 
 
 def begin(parameters: dict[str, Any]) -> State:
-    """Parameters: `energy` (point of the main register, Wh), `limits_w` (name -> W; a limit of 0 is not watched)."""
-    limits = {name: limit for name, limit in sorted(parameters["limits_w"].items()) if limit > 0}
-    return {
-        "energy": parameters["energy"],
-        "limits_w": limits,
-        "samples": [],
-        "levels": dict.fromkeys(limits, CLEAR),
-        "over": dict.fromkeys(limits, 0),
-    }
+    """Parameters: `sites`: site -> `energy` (point of the main register, Wh), `limits_w` (name -> W; a limit of 0 is not watched)."""
+    return {site: _watch(terms["energy"], terms["limits_w"]) for site, terms in sorted(parameters["sites"].items())}
+
+
+def _watch(energy: str, limits_w: dict[str, int]) -> State:
+    limits = {name: limit for name, limit in sorted(limits_w.items()) if limit > 0}
+    return {"energy": energy, "limits_w": limits, "samples": [], "levels": dict.fromkeys(limits, CLEAR), "over": dict.fromkeys(limits, 0)}
 
 
 def apply(state: State, fact: Fact) -> Verdict:
     """Take in one sealed entry; events are alarms raised, escalated and cleared."""
-    if fact.kind != "reading.batch":
+    site = site_of(fact)
+    if fact.kind != "reading.batch" or site not in state:
         return Verdict(state)
-    events: list[dict[str, Any]] = []
-    refused: list[str] = []
+    watched, events, refused = state[site], [], []
     for point, time_ms, wh in registers(fact):
-        if point != state["energy"]:
+        samples = watched["samples"]
+        # A time that was told already: the meter's own record of what the gateway read, or the other way round.
+        if point != watched["energy"] or (samples and time_ms <= samples[-1][0]):
             continue
-        samples = state["samples"]
-        if samples and time_ms <= samples[-1][0]:
-            continue  # the meter's own record of a time that the gateway told already, or the other way round
         if samples and wh < samples[-1][1]:
-            refused.append(f"{point}: register fell from {samples[-1][1]} to {wh} Wh")
+            refused.append(f"{site}: {point} fell from {samples[-1][1]} to {wh} Wh")
             samples = []
-        state = {**state, "samples": _kept(samples, time_ms, wh)}
-        power_w = _power_w(state["samples"])
+        watched = {**watched, "samples": _kept(samples, time_ms, wh)}
+        power_w = _power_w(watched["samples"])
         if power_w >= 0:
-            state, new = _judged(state, power_w, time_ms)
+            watched, new = _judged(site, watched, power_w, time_ms)
             events += new
-    return Verdict(state, tuple(events), tuple(refused))
+    return Verdict({**state, site: watched}, tuple(events), tuple(refused))
 
 
 def _kept(samples: list[list[int]], time_ms: int, wh: int) -> list[list[int]]:
@@ -66,7 +63,7 @@ def _power_w(samples: list[list[int]]) -> int:
     return (last_wh - first_wh) * 3_600_000 // (last_ms - first_ms)
 
 
-def _judged(state: State, power_w: int, time_ms: int) -> tuple[State, list[dict[str, Any]]]:
+def _judged(site: str, state: State, power_w: int, time_ms: int) -> tuple[State, list[dict[str, Any]]]:
     levels, over, events = dict(state["levels"]), dict(state["over"]), []
     for name, limit_w in state["limits_w"].items():
         permille = power_w * 1000 // limit_w
@@ -78,7 +75,7 @@ def _judged(state: State, power_w: int, time_ms: int) -> tuple[State, list[dict[
             level = LEVELS[max(before, levels[name]) - 1][0]
             events.append(
                 {
-                    "event": what, "id": f"overload.{name}", "limit": name, "level": level,
+                    "event": what, "id": f"overload.{name}.{site}", "site": site, "limit": name, "level": level,
                     "power_w": power_w, "limit_w": limit_w, "permille": permille, "time_ms": time_ms,
                 }
             )  # fmt: skip

@@ -26,6 +26,11 @@ class Verdict:
     refused: tuple[str, ...] = field(default=())
 
 
+def site_of(fact: Fact) -> str:
+    """The site whose device speaks: devices are named <site>:<device>."""
+    return fact.source.split(":")[0]
+
+
 def registers(fact: Fact) -> list[tuple[str, int, int]]:
     """The good readings of a batch as (point, time in ms, value), values scaled to whole units of their point."""
     found = []

@@ -34,7 +34,7 @@ class Replay:
 
 def reading(minute: int, wh: int, point: str = "em_main.energy", quality: str = "good") -> Fact:
     time_ms = START_MS + minute * MINUTE_MS
-    return Fact("reading.batch", "site:gateway", time_ms, ((point, [time_ms, wh, 0, quality, ""]),))
+    return Fact("reading.batch", "tower:gateway", time_ms, ((point, [time_ms, wh, 0, quality, ""]),))
 
 
 def load(replay: Replay, powers_kw: list[int], step_minutes: int = 12) -> list[str]:
@@ -43,13 +43,13 @@ def load(replay: Replay, powers_kw: list[int], step_minutes: int = 12) -> list[s
     for number, power_kw in enumerate([0, *powers_kw]):
         wh += power_kw * 1000 * step_minutes // 60
         events = replay.feed(reading(number * step_minutes, wh)).events
-        said += [f"{number * step_minutes} {e['event']} {e['id']} {e['level']}" for e in events]
+        said += [f"{number * step_minutes} {e['event']} {e['id'].removesuffix('.tower')} {e['level']}" for e in events]
     return said
 
 
 def overload(contract_kw: int, transformer_kw: int = 0) -> Replay:
     limits = {"contract": contract_kw * 1000, "transformer": transformer_kw * 1000}
-    return Replay("overload", {"energy": "em_main.energy", "limits_w": limits})
+    return Replay("overload", {"sites": {"tower": {"energy": "em_main.energy", "limits_w": limits}}})
 
 
 def test_an_overload_is_raised_once_escalates_and_clears_with_hysteresis() -> None:
@@ -95,21 +95,21 @@ def test_a_bad_reading_or_another_point_changes_nothing() -> None:
     before = replay.root
     replay.feed(reading(20, 10**9, quality="stale"))
     replay.feed(reading(20, 10**9, point="em_hvac.energy"))
-    replay.feed(Fact("control.action", "site:gateway", START_MS, (("point", "x"),)))
+    replay.feed(Fact("control.action", "tower:gateway", START_MS, (("point", "x"),)))
     assert replay.root == before
 
 
 def metering(modulus: int = 0) -> Replay:
-    return Replay("metering", {"meters": {"em_main.energy": modulus}})
+    return Replay("metering", {"sites": {"tower": {"em_main.energy": modulus}}})
 
 
 def test_a_register_that_falls_is_refused_and_counts_anew() -> None:
     replay = metering()
     said = [replay.feed(reading(10 * n, wh)) for n, wh in enumerate([100, 200, 50, 80])]
     assert [verdict.refused for verdict in said] == [
-        (), (), ("em_main.energy: register fell from 200 to 50 Wh; the difference does not count",), (),
+        (), (), ("tower: em_main.energy: register fell from 200 to 50 Wh; the difference does not count",), (),
     ]  # fmt: skip
-    meter = replay.state["meters"]["em_main.energy"]
+    meter = replay.state["tower"]["meters"]["em_main.energy"]
     assert (meter["total_wh"], meter["falls"]) == (130, 1)
 
 
@@ -117,7 +117,7 @@ def test_a_rollover_counts_only_where_the_meter_rolls_over() -> None:
     replay = metering(modulus=1000)
     for n, wh in enumerate([900, 980, 20]):
         assert replay.feed(reading(10 * n, wh)).refused == ()
-    assert replay.state["meters"]["em_main.energy"]["total_wh"] == 120
+    assert replay.state["tower"]["meters"]["em_main.energy"]["total_wh"] == 120
 
 
 def test_silence_and_a_standing_register_are_told_once() -> None:
@@ -132,21 +132,22 @@ def test_two_values_for_one_time_are_refused() -> None:
     replay.feed(reading(0, 100))
     replay.feed(reading(10, 110))
     assert replay.feed(reading(10, 110)).refused == ()
-    assert replay.feed(reading(10, 111)).refused == ("em_main.energy: 111 Wh and 110 Wh for one time",)
+    assert replay.feed(reading(10, 111)).refused == ("tower: em_main.energy: 111 Wh and 110 Wh for one time",)
 
 
 STORY = """
 import sys; sys.path.insert(0, ".")
 from ledger.contracts.policies import POLICIES, state_root
 from ledger.contracts.verdict import Fact
-parameters = {"overload": {"energy": "m", "limits_w": {"contract": 900, "transformer": 700}}, "metering": {"meters": {"m": 0, "g": 0}}}
+limits = {"contract": 900, "transformer": 700}
+parameters = {"overload": {"sites": {"s": {"energy": "m", "limits_w": limits}}}, "metering": {"sites": {"s": {"m": 0, "g": 0}}}}
 for name, (begin, apply) in POLICIES.items():
     state, seed = begin(parameters[name]), 7
     for n in range(500):
         seed = seed * 1103515245 + 12345 & 0x7FFFFFFF
         t = n * 600000
         fields = (("m", [t, n * 120 + seed % 90, 0, "good", ""]), ("g", [t, seed % 5000, -1, "good", ""]))
-        state = apply(state, Fact("reading.batch", "g", t, fields)).state
+        state = apply(state, Fact("reading.batch", "s:g", t, fields)).state
     print(name, state_root(state).hex())
 """
 

@@ -1,0 +1,242 @@
+"""The cycle: follow people's wishes, scan, think, rule, write down, act, read back. Read this and you have read the product.
+
+1. Follow the journal: the mode, and what people asked for.
+2. Scan all devices; journal the readings and freeze them as the image.
+3. Strategies propose, the guard checks, the arbiter rules.
+4. The commands are in the journal, durable, before any of them goes on the wire.
+5. Write, read back, and journal what became of each command.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from controls.act import Hand
+from controls.arbiter import Ruling, rule
+from controls.drivers.connect import make_drivers
+from controls.guard import GuardState, Refusal, guard
+from controls.holding import Holding, ReleaseReport
+from controls.leases import Lease, Leases
+from controls.roll import Roll
+from controls.rows import readings_row, record_row
+from controls.scan import Scan, Scanner
+from controls.strategies import Strategy
+from controls.wishes import News, Wishes
+from twin.clock import Clock, monotonic_s
+from twin.graph import Graph
+from twin.history import History
+from twin.journal import Journal, Record
+from twin.points import PointBook
+from twin.site import Connection, Site
+from twin.words import Image, Request, Result
+
+WATCH_S = 1.0  # a person who gives the building back sees it begin within a second
+RECORD_ROWS = 20  # looked back for the last record of each secure meter
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """One cycle in figures."""
+
+    at: datetime
+    mode: str
+    asked: int  # points
+    answered: int
+    commands: int
+    writes: int  # over the wire: new commands, and registers written again for their watchdogs
+    renewed: int
+    waiting: int  # wishes for points whose device does not answer, or that are in conflict
+    outcomes: Mapping[Result, int]
+    refusals: int
+    released: int
+    records: int
+    lost: Sequence[str]
+    conflicts: Sequence[str]
+    held: int
+    overrun: bool
+    duration_s: float
+    parts_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Cycle:
+    """One site's control, cycle by cycle. Whoever runs it holds the site lock and moves the clock."""
+
+    site: Site
+    graph: Graph
+    book: PointBook
+    journal: Journal
+    history: History
+    connections: Mapping[str, Connection]
+    clock: Clock
+    strategies: Sequence[Strategy]
+    read_only: bool = False
+
+    def __post_init__(self) -> None:
+        self._drivers = make_drivers(self.book, self.connections)
+        self._scanner = Scanner(self.book, self._drivers)
+        self._hand = Hand(self.book, self._drivers)
+        self._roll = Roll(self.journal, self._drivers, self._scanner)
+        leases = Leases(None if self.site.simulated else monotonic_s)
+        self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
+        self._wishes = Wishes(self.journal)
+        self._guard = GuardState.at_start(self.graph, self.site)
+        self._refused: set[Refusal] = set()
+        self._records = _latest_records(self.journal)
+        self._turn = asyncio.Lock()
+
+    @property
+    def held(self) -> Mapping[str, Lease]:
+        """The points we hold now."""
+        return self._holding.leases
+
+    async def open(self) -> None:
+        """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
+        await asyncio.gather(*[driver.open() for driver in self._drivers.values()])
+        async with self._turn:
+            now = self.clock.now()
+            self._wishes.follow(now)  # what is old news is not answered again
+            await self._roll.call_all(now)
+            if not self.read_only:
+                await self._holding.give_back_orphans(now)
+
+    async def step(self) -> CycleReport:
+        """One cycle."""
+        async with self._turn:
+            parts = _Parts()
+            now = self.clock.now()
+            news = self._follow(now)
+            scan = await self._scanner.scan(now)
+            parts.end("scan")
+            image = self._keep(scan)
+            await self._roll.call(now)
+            parts.end("keep")
+            if self.read_only or self._wishes.mode == "off":
+                return self._report(scan, parts, Ruling(), released=await self._off(news, now))
+            await self._holding.look_again(now)
+            requests, refusals = self._think(image, now)
+            able = [r for r in requests if self._holding.reachable(r.point)]
+            cycle = self._holding.name()
+            ruling = rule(able, self.book, image, now, self.held, cycle=cycle, lease_s=self.site.cycle.lease_s)
+            parts.end("think")
+            ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
+            ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
+            parts.end("act")
+            return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
+
+    async def watch(self) -> None:
+        """Beside the cycle: give the building back when a person says so, and end overrides and leases on time. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            async with self._turn:
+                now = self.clock.now()
+                news = self._follow(now)
+                if self._wishes.mode == "off":
+                    await self._off(news, now)
+                else:
+                    await self._holding.end_due(now)
+
+    async def release(self, by: str, why: str) -> ReleaseReport:
+        """Give the building back: every point relinquished or restored, and journalled."""
+        async with self._turn:
+            return await self._holding.give_back(self.clock.now(), by=by, why=why)
+
+    async def close(self) -> None:
+        """Release what is held, then close the wire."""
+        try:
+            if self.held:
+                await self.release("cycle", "the controller stops")
+        finally:
+            await self._scanner.close()
+            await asyncio.gather(*[driver.close() for driver in self._drivers.values()])
+
+    # 1. What people want
+
+    def _follow(self, now: datetime) -> News:
+        news = self._wishes.follow(now)
+        for point in news.let_go:
+            if point in self.held:
+                self._holding.leases.end(point, now)
+        if news.unreadable:
+            self.journal.append(
+                Record("refusal", now, {"point": point, "by": by, "why": "", "refused_because": because})
+                for point, by, because in news.unreadable
+            )
+        return news
+
+    async def _off(self, news: News, now: datetime) -> int:
+        """The building is its own; what a silent device still owes us is let go when it returns."""
+        if news.mode_set_by or any(lease.value is not None for lease in self.held.values()):
+            return (await self._holding.give_back(now, by=news.mode_set_by or "cycle", why="the optimiser is off")).points
+        return await self._holding.end_due(now)
+
+    # 2. What the building says
+
+    def _keep(self, scan: Scan) -> Image:
+        """Journal and history get the readings; the image holds them still for this cycle."""
+        rows = [readings_row(name, readings, scan.at) for name, readings in scan.readings.items()]
+        for point, content in scan.records.items():
+            record = content.hex()
+            if self._records.get(point) != record:
+                self._records[point] = record
+                rows.append(record_row(self._hand.connection(point), point, record, scan.at))
+        for name, event in scan.events:
+            rows += self._roll.away_or_back(name, event, scan.at)
+        self.journal.append(rows)
+        readings = {r.point: r for part in scan.readings.values() for r in part}
+        self.history.add(readings.values())
+        return Image(scan.at, readings)
+
+    # 3. What to do
+
+    def _think(self, image: Image, now: datetime) -> tuple[list[Request], list[Refusal]]:
+        requests: list[Request] = list(self._wishes.overrides)
+        for strategy in self.strategies:
+            requests += strategy.propose(image, now)
+        guarded = guard(requests, self.book, image, self._guard, now)
+        self._guard = guarded.state
+        return list(guarded.requests), list(guarded.refusals)
+
+    def _new_refusals(self, refusals: Sequence[Refusal]) -> list[Refusal]:
+        """The same refusal, cycle after cycle, stands in the journal once."""
+        known, self._refused = self._refused, set(refusals)
+        return [refusal for refusal in refusals if refusal not in known]
+
+    def _report(
+        self,
+        scan: Scan,
+        parts: "_Parts",
+        ruling: Ruling,
+        *,
+        waiting: int = 0,
+        outcomes: Mapping[Result, int] | None = None,
+        released: int = 0,
+    ) -> CycleReport:
+        duration_s = parts.total_s()
+        return CycleReport(
+            at=scan.at, mode=self._wishes.mode, asked=scan.asked, answered=scan.answered, commands=len(ruling.commands),
+            writes=self._holding.writes, renewed=len(ruling.renewed), waiting=waiting, outcomes=dict(outcomes or {}),
+            refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
+            conflicts=sorted(self._holding.conflicts), held=len(self.held),
+            overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s, parts_s=parts.parts_s,
+        )  # fmt: skip
+
+
+class _Parts:
+    """Where the time of a cycle goes."""
+
+    def __init__(self) -> None:
+        self._began = self._last = monotonic_s()
+        self.parts_s: dict[str, float] = {}
+
+    def end(self, name: str) -> None:
+        now = monotonic_s()
+        self.parts_s[name], self._last = now - self._last, now
+
+    def total_s(self) -> float:
+        return monotonic_s() - self._began
+
+
+def _latest_records(journal: Journal) -> dict[str, str]:
+    return {row.body["point"]: row.body["record"] for row in reversed(journal.latest(("record",), most=RECORD_ROWS))}

@@ -1,0 +1,61 @@
+"""Journal rows as the cycle writes them; their bodies are listed in ARCHITECTURE.md, "Journal"."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from controls.drivers import Held
+from controls.guard import Refusal
+from twin.journal import Record
+from twin.words import Command, Reading, Result
+
+
+def readings_row(connection: str, readings: Iterable[Reading], at: datetime) -> Record:
+    """All readings of one device in one cycle."""
+    values = {r.point: [r.value, r.quality.value, r.reason.value] for r in readings}
+    return Record("readings", at, {"connection": connection, "at": _iso(at), "values": values})
+
+
+def record_row(connection: str, point: str, record: str, at: datetime) -> Record:
+    """A record that the meter signed itself, as it came."""
+    return Record("record", at, {"connection": connection, "point": point, "record": record})
+
+
+def device_row(connection: str, event: str, fingerprint: Mapping[str, object], at: datetime) -> Record:
+    """A device found, lost, returned or changed."""
+    return Record("device", at, {"connection": connection, "event": event, "fingerprint": dict(fingerprint)})
+
+
+def alarm_row(kind: str, source: str, message: str, *, raised: bool, priority: int, at: datetime) -> Record:
+    """An alarm raised or cleared; its id stays the same from one to the other."""
+    state = "raised" if raised else "cleared"
+    body = {"id": f"{kind}.{source}", "kind": kind, "source": source, "message": message, "state": state, "priority": priority}
+    return Record("alarm", at, body)
+
+
+def command_row(command: Command, cycle: str, inputs: Mapping[str, float]) -> Record:
+    """A ruling, before it goes on the wire."""
+    body = {
+        "id": command.id, "cycle": cycle, "point": command.point, "value": command.value, "priority": command.priority, "by": command.by,
+        "why": command.why, "until": _iso(command.until), "authority": int(command.authority), "before": command.before,
+        "inputs": dict(inputs),
+    }  # fmt: skip
+    return Record("command", command.at, body)
+
+
+def outcome_row(command: str, point: str, result: Result, held: Held | None, detail: str, at: datetime) -> Record:
+    """What the device holds after a command."""
+    body = {
+        "command": command, "point": point, "result": result.value, "read_back": held.value if held else None,
+        "slot": held.slot if held else None, "ruling_priority": held.ruling_priority if held else None, "detail": detail,
+    }  # fmt: skip
+    return Record("outcome", at, body)
+
+
+def refusal_row(refusal: Refusal, at: datetime) -> Record:
+    """A wish that was not passed."""
+    r = refusal
+    return Record("refusal", at, {"point": r.point, "by": r.by, "why": r.why, "refused_because": r.refused_because})
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat()

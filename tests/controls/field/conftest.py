@@ -1,0 +1,197 @@
+"""A small building on real sockets: simulated devices, a stepped clock, a journal, and somebody who wishes things."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controls.cycle import Cycle, CycleReport
+from controls.drivers import Driver
+from controls.drivers.connect import make_drivers
+from simulators.design import AirHandlerDesign, Building, ZoneDesign, design_points
+from simulators.wire.devices import FieldDevices
+from twin.clock import SteppedClock
+from twin.graph import Graph
+from twin.history import History
+from twin.journal import Journal, Record
+from twin.points import PointBook
+from twin.site import Connection, CycleSettings, GroupMembership, Site
+from twin.words import Authority, Binding, Image, Limits, Point, Request
+
+START = datetime(2026, 1, 12, 8, tzinfo=UTC)
+STEP = timedelta(seconds=600)
+
+
+def building(storeys: int, zones: int) -> Building:
+    square = ((0.0, 0.0), (5.0, 0.0), (5.0, 5.0), (0.0, 5.0))
+    return Building(
+        "Test House",
+        tuple(4.0 * n for n in range(storeys)),
+        tuple(ZoneDesign(f"Z{s}{n}", s, square, 4.0 * s, 3.0, f"AHU-{s + 1}", n == 0) for s in range(storeys) for n in range(zones)),
+        tuple(AirHandlerDesign(f"AHU-{s + 1}", s) for s in range(storeys)),
+    )
+
+
+def point_book(house: Building) -> PointBook:
+    def number(text: str, otherwise: float) -> float:
+        return float(text) if text else otherwise
+
+    return PointBook(
+        Point(
+            d.id,
+            d.row["brick"],
+            d.row["unit"],
+            d.owner,
+            writable=d.row["writable"] == "yes",
+            limits=Limits(
+                float(d.row["low"]),
+                float(d.row["high"]),
+                number(d.row["step"], float("inf")),
+                number(d.row["fallback"], float(d.row["low"])),
+            )
+            if d.row["writable"] == "yes"
+            else None,
+            binding=Binding(d.id, d.address, d.scale),
+        )
+        for d in design_points(house)
+    )
+
+
+def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: bool = True) -> Site:
+    folder.mkdir(parents=True, exist_ok=True)
+    if simulated:
+        (folder / "plant.toml").write_text("")
+    return Site(
+        folder,
+        "test_house",
+        "Test House",
+        "Wuhan",
+        "CN-42",
+        "Asia/Shanghai",
+        1000.0,
+        "office",
+        "CN-HB",
+        GroupMembership("g", "o", "gov"),
+        connections,
+        cycle=CycleSettings(600, 900),
+    )
+
+
+def connections_of(book: PointBook) -> dict[str, Connection]:
+    return {
+        name: Connection("bacnet", device=1000 + n) if str(points[0].binding.address).startswith("bacnet") else Connection("modbus")
+        for n, (name, points) in enumerate(book.by_connection().items())
+        if points[0].binding
+    }
+
+
+@dataclass
+class Wishes:
+    """A strategy that says what the test says."""
+
+    name: str = "wishes"
+    values: dict[str, float | None] = field(default_factory=dict)
+
+    def propose(self, image: Image, now: datetime) -> list[Request]:
+        return [Request(p, v, self.name, "the test wants it", now + timedelta(seconds=900)) for p, v in self.values.items()]
+
+
+@dataclass
+class House:
+    folder: Path
+    book: PointBook
+    devices: FieldDevices
+    connections: Mapping[str, Connection]
+    journal: Journal
+    history: History
+    clock: SteppedClock
+    wishes: Wishes
+    cycle: Cycle
+
+    async def step(self, steps: int = 1) -> CycleReport:
+        for _ in range(steps):
+            self.clock.advance(STEP)
+            await self.devices.publish(self.readings(), self.clock.now())
+            report = await self.cycle.step()
+        return report
+
+    def readings(self) -> dict[str, float]:
+        sensors = [p for p in self.book.bound if not p.writable and not p.id.endswith(("record", "level_now"))]
+        return {p.id: 21.5 for p in sensors}
+
+    def new_life(self) -> Cycle:
+        """Another controller on the same journal, as after a crash."""
+        site, graph = site_of(self.folder / "site", self.connections), Graph.from_triples("test_house", [])
+        return Cycle(site, graph, self.book, self.journal, self.history, self.connections, self.clock, [self.wishes])
+
+    @asynccontextmanager
+    async def somebody_else(self, connection: str) -> AsyncIterator[Driver]:
+        """Another client on the bus: an operator's panel, a second supervisor."""
+        drivers = make_drivers(self.book, self.connections)
+        await drivers[connection].open()
+        try:
+            yield drivers[connection]
+        finally:
+            for driver in drivers.values():
+                await driver.close()
+
+    async def holds(self, point: str) -> float:
+        return (await self.devices.held())[point]
+
+    async def slot(self, point: str, priority: int = 13) -> float | None:
+        connection = next(name for name, points in self.book.by_connection().items() if self.book[point] in points)
+        async with self.somebody_else(connection) as other:
+            return (await other.hold([self.book[point]], priority))[0].slot
+
+    def rows(self, *kinds: str) -> list[tuple[str, dict]]:
+        return [(row.kind, row.body) for row in self.journal.after(0, kinds)]
+
+    def results(self, point: str) -> list[str]:
+        return [body["result"] for _, body in self.rows("outcome") if body["point"] == point]
+
+    def ask(self, point: str, value: float | None, hours: float = 4, authority: int = Authority.OPERATOR) -> None:
+        until = self.clock.now() + timedelta(hours=hours)
+        body = {
+            "id": "1",
+            "point": point,
+            "value": value,
+            "by": "ann",
+            "why": "a meeting",
+            "until": until.isoformat(),
+            "authority": authority,
+        }
+        self.journal.append([Record("request", self.clock.now(), body)])
+
+
+MakeHouse = Callable[..., AbstractAsyncContextManager[House]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> MakeHouse:
+    """`async with house() as h`: devices up, cycle open."""
+
+    @asynccontextmanager
+    async def make(storeys: int = 1, zones: int = 2, strategies: Sequence[Wishes] = ()) -> AsyncIterator[House]:
+        book = point_book(building(storeys, zones))
+        devices = FieldDevices(book, connections_of(book))
+        connections = await devices.start()
+        journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
+        clock, wishes = SteppedClock(START), Wishes()
+        site = site_of(tmp_path / "site", connections)
+        cycle = Cycle(site, Graph.from_triples("test_house", []), book, journal, history, connections, clock, [wishes, *strategies])
+        home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle)
+        await devices.schedule({p.id: p.limits.fallback for p in book.writable if p.limits})
+        await devices.publish(home.readings(), START)
+        try:
+            await cycle.open()
+            yield home
+        finally:
+            await cycle.close()
+            await devices.stop()
+            journal.close()
+            history.close()
+
+    return make
