@@ -105,6 +105,9 @@ class RunningSite:
             {n: {"protocol": c.protocol, "host": c.host, "port": c.port, "device": c.device} for n, c in connections.items()},
         )
         await self._publish(step)
+        self.journal.append(
+            [Record("mode", step.at, {"mode": "automatic", "by": "simulation", "why": "a simulated site starts under control"})]
+        )
         cycle = Cycle(parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies)
         await cycle.open()
         watching = asyncio.create_task(cycle.watch())
