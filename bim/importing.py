@@ -11,6 +11,7 @@ from bim.classifying import REVIEW_BELOW, Outcome, ifc_type
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.reading import Reading, read_models
+from bim.review import Decision, read_decisions
 from bim.rooms import rings
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError
@@ -50,13 +51,15 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
     models = [open_model(path) for path in paths]
     twin_file = out / "twin.ttl"
     earlier = _links(_earlier(twin_file, site_name))
-    reading = read_models(models, {guid: row["node"] for guid, row in earlier.items()})
+    decisions = read_decisions(out / "review.toml")
+    reading = read_models(models, {guid: row["node"] for guid, row in earlier.items()}, decisions)
     graph = Graph.from_triples(site_name, reading.triples([_shown(m.path, out) for m in models]))
     findings = validate(graph)
     changes = _compare(earlier, _links(graph))
     stated = [{"file": _shown(m.path, out), "sha256": m.sha256, "schema": m.schema} for m in models]
     plan, counts = plan_of(reading), counts_of(reading, models, findings, changes)
     report = report_of(reading, counts, findings, changes) | {"models": stated, "importer": IMPORTER_VERSION}
+    report["warnings"] += _idle(decisions, reading)
     contents = {twin_file: graph.turtle(_header(stated)), out / "plan.json": _json(plan), out / "report.json": _json(report)}
     for path, content in contents.items():
         write_whole(path, content)
@@ -159,6 +162,11 @@ def _warnings(reading: Reading) -> Iterator[str]:
         yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"
     if not reading.storeys:
         yield "no storey in the models; rooms and equipment hang on the building"
+
+
+def _idle(decisions: Mapping[str, Decision], reading: Reading) -> list[str]:
+    known = {element.global_id for element in reading.inventory.elements.values()}
+    return [f"review.toml decides on {global_id}, which no model holds any more" for global_id in sorted(decisions.keys() - known)]
 
 
 def _plan_equipment(reading: Reading) -> Iterator[dict[str, Any]]:

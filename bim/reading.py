@@ -11,6 +11,7 @@ from bim.keys import Named, NodeRef, mint_keys
 from bim.opening import Model
 from bim.placing import Placement, RoomFinder
 from bim.points import FoundPoint, find_points
+from bim.review import Decision, decided
 from bim.rooms import RoomShape, footprints, room_shapes
 from bim.serving import Serving, served_zones
 from bim.tables import mapping
@@ -118,14 +119,14 @@ class Reading:
         return "rec:Room" if ref in self.rooms else "rec:HVACZone"
 
 
-def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str]) -> Reading:
+def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> Reading:
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
     same = same_places(inventory)
     shapes = _shapes(models, same)
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
-    classes = {ref: classify(element) for ref, element in inventory.elements.items()}
+    classes = {ref: decided(classify(element), decisions.get(element.global_id)) for ref, element in inventory.elements.items()}
     placements = _placed(models, inventory, same, {ref: s for ref, s in shapes.items() if ref in rooms}, rooms, classes)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
