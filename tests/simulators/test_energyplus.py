@@ -4,7 +4,6 @@ import json
 import tempfile
 import threading
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -168,16 +167,22 @@ def test_a_value_missing_from_the_held_ones_reaches_the_caller(miami):
     assert energyplus_threads() == []
 
 
-def test_an_early_close_leaves_no_thread_and_no_folder(miami):
-    before = set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*"))
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The temporary folder of this test alone: other runs on the machine come and go in the common one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return lambda: sorted(tmp_path.glob("wattproof-energyplus-*"))
+
+
+def test_an_early_close_leaves_no_thread_and_no_folder(miami, temporary):
     plant = miami()
     plant.step(plant.own_schedule(plant.reset().at))
-    assert len(energyplus_threads()) == 1
+    assert (len(energyplus_threads()), len(temporary())) == (1, 1)
     plant.close()
     plant.close()  # a second time does no harm
 
     assert energyplus_threads() == []
-    assert set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*")) == before
+    assert temporary() == []
 
 
 def test_a_plant_that_never_started_closes_and_knows_no_schedule(miami, monday):
@@ -185,17 +190,26 @@ def test_a_plant_that_never_started_closes_and_knows_no_schedule(miami, monday):
 
     with pytest.raises(StateError, match="call reset first"):
         plant.own_schedule(monday.begin)
+    with pytest.raises(StateError, match="reset the plant"):
+        plant.step({})
     plant.close()
 
 
-def test_a_model_without_boxes_is_refused_and_leaves_no_folder(energyplus, monday):
+def test_a_plant_that_has_ended_stays_ended(usual_day):
+    plant, steps = usual_day
+
+    assert plant.step(plant.own_schedule(steps[-1].at)) is None
+    with pytest.raises(StateError, match="started already"):
+        plant.reset()
+
+
+def test_a_model_without_boxes_is_refused_and_leaves_no_folder(energyplus, monday, temporary):
     from simulators.energyplus.plant import EnergyPlusPlant
 
-    before = set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*"))
     with pytest.raises(SiteError, match="no VAV box"):
         EnergyPlusPlant(energyplus.shipped("models", "strip_mall"), energyplus.shipped("weather", "usa_fl_miami"), monday, seed=1)
 
-    assert set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*")) == before
+    assert temporary() == []
 
 
 def test_a_period_stays_in_its_year():
