@@ -135,7 +135,7 @@ def _edit_air_handler(model: Model, handler: AirHandlerDesign, variant: str) -> 
 
 def _own_fan(model: Model, name: str, running: str, curve: tuple[float, ...]) -> None:
     """Whatever the fan was, a variable-volume fan with our switch and curve, so that one code path serves all models."""
-    kind = next(k for k in model if k.startswith("Fan:") and name in model[k])
+    kind, name = next((k, n) for k in model if k.startswith("Fan:") for n in model[k] if n.lower() == name.lower())
     old = model[kind].pop(name)
     if not model[kind]:
         del model[kind]

@@ -108,7 +108,7 @@ class EnergyPlusPlant:
         self._step = 0  # the step being computed, 0 the first of the period
         self._done = 0
         self._warmed = False
-        self._stopped = False
+        self._stopped = self._over = False
         self._outbox: queue.Queue[Step | None] = queue.Queue()
         self._inbox: queue.Queue[Mapping[str, float] | None] = queue.Queue()
         self._failure: BaseException | None = None
@@ -118,6 +118,8 @@ class EnergyPlusPlant:
 
     def reset(self) -> Step:
         """Size, warm up under the building's own schedule and stand at the first moment of the period."""
+        if self._thread.ident is not None:
+            raise StateError("this plant has been started already; open another one")
         self._thread.start()
         first = self._next()
         if first is None:
@@ -126,6 +128,8 @@ class EnergyPlusPlant:
 
     def step(self, held: Mapping[str, float]) -> Step | None:
         """Ten minutes with the held values; None when the period is over."""
+        if self._thread.ident is None:
+            raise StateError("reset the plant before its first step")
         self._inbox.put(dict(held))  # a copy: the engine must not see later changes
         return self._next()
 
@@ -242,10 +246,13 @@ class EnergyPlusPlant:
         return held
 
     def _next(self) -> Step | None:
+        if self._over:
+            return None
         try:
             step = self._outbox.get(timeout=ENGINE_WAIT_S)
         except queue.Empty:
             raise StateError(f"EnergyPlus gave no answer for {ENGINE_WAIT_S} s; close the plant") from None
+        self._over = step is None
         if self._failure is not None:
             raise self._failure
         return step

@@ -25,10 +25,25 @@ def energyplus():
     return engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def monday():
     """One day, Monday 14 July."""
     return Period(date(2025, 7, 14), 1, ZONE)
+
+
+@pytest.fixture(scope="session")
+def usual_day(energyplus, monday):
+    """Business as usual in the medium office in Miami on that Monday, run once: the plant, closed, and its steps."""
+    from simulators.energyplus.plant import EnergyPlusPlant
+
+    plant = EnergyPlusPlant(energyplus.shipped("models", "medium_office"), energyplus.shipped("weather", "usa_fl_miami"), monday, seed=1)
+    try:
+        steps = [plant.reset()]
+        while (step := plant.step(plant.own_schedule(steps[-1].at))) is not None:
+            steps.append(step)
+    finally:
+        plant.close()
+    return plant, steps
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import tempfile
 import threading
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -51,12 +50,9 @@ def energyplus_threads():
     return [t for t in threading.enumerate() if t.name == "energyplus"]
 
 
-def test_a_day_has_all_its_steps_and_ends(miami):
-    plant = miami()
-    steps = [plant.reset()]
+def test_a_day_has_all_its_steps_and_ends(usual_day):
+    plant, steps = usual_day
     first = steps[0]
-    while (step := plant.step(plant.own_schedule(steps[-1].at))) is not None:
-        steps.append(step)
 
     assert [s.at - first.at for s in steps] == [timedelta(minutes=10 * n) for n in range(DAY + 1)]
     assert first.at.isoformat() == "2025-07-14T00:00:00+08:00"
@@ -67,28 +63,24 @@ def test_a_day_has_all_its_steps_and_ends(miami):
     assert steps[60].readings["em_main.power"] == pytest.approx(plant.score().power_kw[59] * 1000)
 
 
-def test_every_point_of_the_design_can_be_read_or_held(miami):
-    plant = miami()
-    first = plant.reset()
+def test_every_point_of_the_design_can_be_read_or_held(usual_day):
+    plant, (first, *_) = usual_day
     points = [p for p in design_points(plant.building) if p.tag != "record"]
 
     assert set(first.readings) == {p.id for p in points if p.row["writable"] == "no"}
     assert set(plant.own_schedule(first.at)) == {p.id for p in points if p.row["writable"] == "yes"}
 
 
-def test_the_same_run_twice_gives_the_same_digits(miami, drive):
-    scores = []
-    for _ in range(2):
-        plant = miami()
-        drive(plant)
-        scores.append(plant.score())
+def test_the_same_run_twice_gives_the_same_digits(miami, usual_day):
+    again = miami()
+    steps = held_all_day(again, {})
 
-    assert scores[0] == scores[1]
+    assert steps == usual_day[1][1:]
+    assert again.score() == usual_day[0].score()
 
 
-def test_business_as_usual_through_held_values_equals_the_engine_on_its_own_schedules(miami, drive, edited, energyplus, monday):
-    through = miami()
-    drive(through)
+def test_business_as_usual_through_held_values_equals_the_engine_on_its_own_schedules(usual_day, edited, energyplus, monday):
+    through, _ = usual_day
     model, building, people, write = edited
     let_the_model_run_by_itself(model, building)
     counts = simulate_people(people, monday.start, 1, 1)
@@ -175,16 +167,22 @@ def test_a_value_missing_from_the_held_ones_reaches_the_caller(miami):
     assert energyplus_threads() == []
 
 
-def test_an_early_close_leaves_no_thread_and_no_folder(miami):
-    before = set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*"))
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The temporary folder of this test alone: other runs on the machine come and go in the common one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return lambda: sorted(tmp_path.glob("wattproof-energyplus-*"))
+
+
+def test_an_early_close_leaves_no_thread_and_no_folder(miami, temporary):
     plant = miami()
     plant.step(plant.own_schedule(plant.reset().at))
-    assert len(energyplus_threads()) == 1
+    assert (len(energyplus_threads()), len(temporary())) == (1, 1)
     plant.close()
     plant.close()  # a second time does no harm
 
     assert energyplus_threads() == []
-    assert set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*")) == before
+    assert temporary() == []
 
 
 def test_a_plant_that_never_started_closes_and_knows_no_schedule(miami, monday):
@@ -192,17 +190,26 @@ def test_a_plant_that_never_started_closes_and_knows_no_schedule(miami, monday):
 
     with pytest.raises(StateError, match="call reset first"):
         plant.own_schedule(monday.begin)
+    with pytest.raises(StateError, match="reset the plant"):
+        plant.step({})
     plant.close()
 
 
-def test_a_model_without_boxes_is_refused_and_leaves_no_folder(energyplus, monday):
+def test_a_plant_that_has_ended_stays_ended(usual_day):
+    plant, steps = usual_day
+
+    assert plant.step(plant.own_schedule(steps[-1].at)) is None
+    with pytest.raises(StateError, match="started already"):
+        plant.reset()
+
+
+def test_a_model_without_boxes_is_refused_and_leaves_no_folder(energyplus, monday, temporary):
     from simulators.energyplus.plant import EnergyPlusPlant
 
-    before = set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*"))
     with pytest.raises(SiteError, match="no VAV box"):
         EnergyPlusPlant(energyplus.shipped("models", "strip_mall"), energyplus.shipped("weather", "usa_fl_miami"), monday, seed=1)
 
-    assert set(Path(tempfile.gettempdir()).glob("wattproof-energyplus-*")) == before
+    assert temporary() == []
 
 
 def test_a_period_stays_in_its_year():
@@ -212,30 +219,27 @@ def test_a_period_stays_in_its_year():
             Period(start, days, zone)
 
 
-def test_all_controllers_share_one_sized_plant_and_its_people(miami):
-    plants = [miami(variant=v) for v in ("bau", "code")]
-    for plant in plants:
-        plant.reset()
+def test_all_controllers_share_one_sized_plant_and_its_people(miami, usual_day):
+    usual, code = usual_day[0], miami(variant="code")
+    code.reset()
 
-    assert plants[0].sizing == plants[1].sizing
-    assert sum(plants[0].sizing.people.values()) == pytest.approx(268, abs=1)
-    assert plants[0].counters == pytest.approx({f"{z}.zn_occ": n for z, n in plants[0].sizing.people.items()}, rel=1e-6)
-
-
-def test_equipment_is_sized_for_the_weather_it_runs_in(miami):
-    hot, cold = miami(), miami(weather="usa_il_chicago")
-    for plant in (hot, cold):
-        plant.reset()
-
-    assert hot.sizing.fan_m3_s != cold.sizing.fan_m3_s
+    assert usual.sizing == code.sizing
+    assert sum(usual.sizing.people.values()) == pytest.approx(268, abs=1)
+    assert usual.counters == pytest.approx({f"{z}.zn_occ": n for z, n in usual.sizing.people.items()}, rel=1e-6)
 
 
-def test_a_box_may_go_below_the_minimum_it_was_sized_with(miami):
+def test_equipment_is_sized_for_the_weather_it_runs_in(miami, usual_day):
+    cold = miami(weather="usa_il_chicago")
+    cold.reset()
+
+    assert cold.sizing.fan_m3_s != usual_day[0].sizing.fan_m3_s
+
+
+def test_a_box_may_go_below_the_minimum_it_was_sized_with(miami, usual_day):
     plant = miami()
     zones = [slug(z.name) for z in plant.building.zones]
     steps = held_all_day(plant, {f"{z}.min_flow": 5.0 for z in zones})
-    own = miami()
-    own_steps = held_all_day(own, {})
+    own, own_steps = usual_day
 
     least, own_least = (min(s.readings["perimeter_bot_zn_4.sa_f"] for s in run[48:100]) for run in (steps, own_steps))
     assert least < 0.8 * own_least
@@ -258,14 +262,12 @@ def test_outdoor_air_follows_its_setpoint_on_both_sides_of_the_design_minimum(mi
     assert flows == pytest.approx({8: design, 9: 0.6, 10: 1.6, 11: design}, rel=0.005)
 
 
-def test_a_fan_cannot_be_throttled_below_what_the_duct_needs(miami):
-    runs = []
-    for pressure in (1110.0, 200.0):
-        plant = miami()
-        held_all_day(plant, {f"ahu_{n}.sa_p_sp": pressure for n in (1, 2, 3)})
-        runs.append(plant.score().end_uses_kwh["fans"])
+def test_a_fan_cannot_be_throttled_below_what_the_duct_needs(miami, usual_day):
+    plant = miami()
+    held_all_day(plant, {f"ahu_{n}.sa_p_sp": 200.0 for n in (1, 2, 3)})
+    own = usual_day[0].score().end_uses_kwh["fans"]
 
-    assert 0.5 * runs[0] < runs[1] < 0.8 * runs[0]
+    assert 0.5 * own < plant.score().end_uses_kwh["fans"] < 0.8 * own
 
 
 def test_each_air_handler_has_its_own_fan(miami):
@@ -286,11 +288,11 @@ def test_a_light_level_below_nought_leaves_the_lamps_to_their_own_schedule(miami
     assert (noon["core_mid.light_level_now"], noon["core_top.light_level_now"]) == (95.0, 40.0)
 
 
-def test_rules_save_a_fifth_against_code_at_kept_comfort(miami, drive, oracle_for):
-    bau, code, rules = miami(), miami(variant="code"), miami()
-    for plant, rule in ((bau, None), (code, None), (rules, oracle_for)):
+def test_rules_save_a_fifth_against_code_at_kept_comfort(miami, usual_day, drive, oracle_for):
+    code, rules = miami(variant="code"), miami()
+    for plant, rule in ((code, None), (rules, oracle_for)):
         assert drive(plant, rule) == DAY
-    scores = [p.score() for p in (bau, code, rules)]
+    scores = [p.score() for p in (usual_day[0], code, rules)]
 
     assert [round(s.energy_kwh["whole"]) for s in scores[:2]] == [2994, 2767]
     assert 20 < saved_percent(scores[2], scores[1]) < saved_percent(scores[2], scores[0]) < 33
