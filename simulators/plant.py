@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
 from simulators.score import Score
@@ -14,14 +14,19 @@ SIMULATED_YEAR = 2025
 
 @dataclass(frozen=True)
 class Period:
-    """First day (of the simulated year) and number of days."""
+    """First day (of the simulated year), number of days, and the site's time zone; the site's clock knows no daylight saving here."""
 
     start: date
     days: int
+    zone: tzinfo
 
     def __post_init__(self) -> None:
         if self.days < 1 or self.start.year != SIMULATED_YEAR or self.last.year != SIMULATED_YEAR:
             raise ValueError(f"a period must lie within one year and have a day or more, got {self.days} days from {self.start:%m-%d}")
+
+    @property
+    def begin(self) -> datetime:
+        return datetime.combine(self.start, time(), self.zone)
 
     @property
     def last(self) -> date:
@@ -39,9 +44,15 @@ class Step:
 class Plant(Protocol):
     """A simulated building. Once started it gives `reset`, then steps until the period is over; `close` in any case."""
 
+    engine: str
     step_s: int
     note: str
     """What a person should know about this plant, for example that it stands in for another engine."""
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        """Points that count people, each with the people its zone is designed for; known before the start."""
+        ...
 
     def reset(self) -> Step:
         """Start the period; the readings are those at its first moment."""

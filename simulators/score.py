@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from twin.comfort import ppd
 
@@ -40,9 +41,15 @@ class Score:
     person_hours: float = 0.0
     end_uses_kwh: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def whole_kwh(self) -> float:
-        return self.energy_kwh["whole"]
+    def as_row(self) -> dict[str, Any]:
+        """The figures as the journal keeps them, with the power of the last step; the whole series would grow with every step."""
+        return {
+            "energy_kwh": {name: round(value, 3) for name, value in self.energy_kwh.items()},
+            "comfort": {name: round(value, 3) for name, value in self.comfort.items()},
+            "fan_starts": self.fan_starts,
+            "peak_kw": round(self.peak_kw, 3),
+            "power_kw": round(self.power_kw[-1], 3) if self.power_kw else 0.0,
+        }
 
 
 def saved_percent(score: Score, reference: Score, kind: str = "whole") -> float:
@@ -117,7 +124,7 @@ class Tally:
         self._power_kw.append(used_j["electricity"] / self.step_s / 1000)
 
     def add_fans(self, running: Sequence[bool]) -> None:
-        """Which fans ran in this step, in a fixed order; a start is a step with the fan on after one with it off."""
+        """Which fans were held on in this step, in a fixed order; a start follows a step off. The night cycle's own are not counted."""
         self._starts += sum(now and not before for now, before in zip(running, self._running, strict=False))
         self._running = list(running)
 

@@ -87,7 +87,27 @@ class Graph:
         prefixes = {**PREFIXES, "site": f"{_SITE}{self.site}#"}
         body = ox.serialize(self._triples, format=ox.RdfFormat.TURTLE, prefixes=prefixes)
         assert body is not None
-        return "".join(f"# {line}\n" for line in header).encode() + body
+        lines = body.decode().splitlines(keepends=True)
+        stated = sorted(line for line in lines if line.startswith("@prefix "))  # the library's own order changes from run to run
+        text = [*(f"# {line}\n" for line in header), *stated, *(line for line in lines if not line.startswith("@prefix "))]
+        return "".join(text).encode()
+
+    def classes(self) -> list[tuple[str, str]]:
+        """(key, class) of every node of the site, classes as prefixed names."""
+        kind = PREFIXES["rdf"] + "type"
+        typed = [(t.subject, t.object) for t in self._triples if t.predicate.value == kind]
+        return [
+            (self._plain(s), _prefixed(o.value))
+            for s, o in typed
+            if isinstance(s, ox.NamedNode) and isinstance(o, ox.NamedNode) and s.value.startswith(_SITE)
+        ]
+
+    def ntriples_with_hierarchy(self) -> bytes:
+        """The site's triples and the subclass relations beside them, for a validator."""
+        whole = [*self._triples, *(quad.triple for quad in brick().quads)]
+        body = ox.serialize(whole, format=ox.RdfFormat.N_TRIPLES)
+        assert body is not None
+        return body
 
     def write(self, path: Path, header: Sequence[str] = ()) -> None:
         """Write the site's triples whole or not at all."""

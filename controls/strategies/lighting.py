@@ -27,7 +27,7 @@ class Lighting:
                 continue
             level = level_percent(zone, target_lux, self.watch.tuning)
             why = "light for the people present, less the daylight there is" if zone.people else "nobody is here"
-            inputs = {"people": zone.people, "daylight_lux": zone.daylight_lux}
+            inputs = {zone.zone.people: zone.people, zone.zone.daylight: zone.daylight_lux}
             requests += [self.watch.request(seen, light, level, (self.name, why), inputs) for light in zone.zone.lights]
         return requests
 

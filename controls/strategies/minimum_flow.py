@@ -23,8 +23,9 @@ class MinimumFlow:
         requests = []
         for zone in seen.zones.values():
             if zone.zone.minimum_flow:
+                z = zone.zone
                 percent, why = self._percent(zone, seen)
-                inputs = {"people": zone.people, "co2_ppm": zone.co2_ppm, "temperature_c": zone.temperature_c}
+                inputs = {z.people: zone.people, z.co2: zone.co2_ppm, z.temperature: zone.temperature_c}
                 requests.append(self.watch.request(seen, zone.zone.minimum_flow, percent, (self.name, why), inputs))
         return requests
 

@@ -27,7 +27,7 @@ class Setpoints:
         for zone in seen.zones.values():
             if zone.zone.heating and zone.zone.cooling:
                 (heating, cooling), why = self._band(zone, seen)
-                inputs = {"people": zone.people, "empty_min": min(zone.empty_min, 1e4), "outdoor_mean_c": seen.outdoor_mean_c}
+                inputs = {zone.zone.people: zone.people, "outdoor_mean_c": seen.outdoor_mean_c}
                 requests += [
                     self.watch.request(seen, zone.zone.heating, heating, (self.name, why), inputs),
                     self.watch.request(seen, zone.zone.cooling, cooling, (self.name, why), inputs),
@@ -41,7 +41,7 @@ class Setpoints:
             if zone.may_hold_people and zone.people is not None:
                 return (comfort.low_c, comfort.high_c), "the air handler is off, but people are still here: the comfort limits hold"
             return tuning.night_c, "the air handler is off and nobody is here: night limits"
-        if zone.empty_min >= tuning.standby_after_min:
+        if zone.empty_min >= tuning.standby_after_min and not zone.awaited:
             return (heating - tuning.standby_k, cooling + tuning.standby_k), "nobody here for half an hour: standby"
         return (
             max(heating, comfort.low_c),

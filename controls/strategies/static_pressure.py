@@ -32,7 +32,9 @@ class StaticPressure:
                 share = flow / handler.flow_max_m3_s
                 pressure = self.design_pa[point] * pressure_share(share, self.watch.tuning.pressure_share_min)
                 why = f"{100 * share:.0f} % of the largest air flow is asked for"
-                requests.append(self.watch.request(seen, point, pressure, (self.name, why), {"flow_m3_s": flow, "flow_share": share}))
+                requests.append(
+                    self.watch.request(seen, point, pressure, (self.name, why), {handler.air_handler.flow: flow, "flow_share": share})
+                )
         return requests
 
 

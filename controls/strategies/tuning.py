@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 LEGAL_OUTDOOR_AIR_L_S = {
-    # country of the jurisdiction -> (litres per second and person, and per m2 of zones with people)
+    # country of the grid region -> (litres per second and person, and per m2 of zones with people)
     "CN": (8.33, 0.0),  # GB 50736: 30 m3/h and person in offices
     "US": (2.5, 0.3),  # ASHRAE 62.1 offices; rooms that stand empty need none (occupied standby)
     "": (7.0, 0.0),  # EN 16798-1 category II, people
@@ -35,6 +35,7 @@ class Tuning:
     minimum_on_min: float = 60.0
     minimum_off_min: float = 30.0  # motor starts heat windings; two an hour is what makers of 10-50 kW motors allow
     starts_a_day_max: int = 2
+    awaited_h: float = 1.5  # after the first may come, most rooms have their people
     nobody_came_min: float = 120.0  # after the expected arrival: a holiday that the calendar does not know
     quiet_min: float = 20.0  # nobody counted for so long, after hours: the floor is empty
 

@@ -1,5 +1,6 @@
 """Outdoor air of each air handler: by the people present, more when CO2 rises or when outdoor air cools for nothing."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from controls.strategies.setpoints import HEATING, comfort_band
 from controls.strategies.watch import AirHandlerSeen, Seen, Watch, people_or_full, rising
 from twin.words import Image, Request
 
-FALLBACK_SUPPLY_C = 12.8  # the usual coil temperature of office air handlers, when the twin has no supply sensor
+FREE_SUPPLY_C = 12.8  # the usual supply temperature of office air handlers
 FAN_HEAT_K = 0.8  # the fan warms the air, so the mixed air may be so much colder than the supply
 
 
@@ -30,9 +31,9 @@ class Ventilation:
                 inputs = {
                     "people": sum(people_or_full(z) for z in handler.zones),
                     "co2_ppm_worst": self._worst_co2_ppm(handler),
-                    "outdoor_c": handler.outdoor_c,
+                    handler.air_handler.outdoor_temperature: handler.outdoor_c,
                     "outdoor_dew_point_c": handler.outdoor_dew_point_c,
-                    "return_c": handler.return_c,
+                    handler.air_handler.return_temperature: handler.return_c,
                 }
                 requests.append(self.watch.request(seen, handler.air_handler.outdoor_air_setpoint, flow, (self.name, why), inputs))
         return requests
@@ -44,7 +45,7 @@ class Ventilation:
         people = sum(people_or_full(z) for z in handler.zones)
         co2 = rising(self._worst_co2_ppm(handler), tuning.co2_raise_ppm, tuning.co2_full_ppm)
         need = people * tuning.outdoor_air_person_l_s / 1000 * (1 + (tuning.outdoor_air_raise_max - 1) * co2)
-        need = max(need, self.watch.legal_outdoor_air_m3_s(handler.zones))
+        need = _rounded_up(max(need, self.watch.legal_outdoor_air_m3_s(handler.zones)))
         free = self._free_cooling_m3_s(handler, seen)
         if free > need:
             return free, "outdoor air is cool and dry: it cools for nothing"
@@ -68,9 +69,11 @@ class Ventilation:
             return 0.0
         if warmest < comfort_band(seen.outdoor_mean_c, tuning)[HEATING] + tuning.economiser_zone_gap_k:
             return 0.0
-        mixed = (FALLBACK_SUPPLY_C if self._supply_c(seen, handler) is None else self._supply_c(seen, handler) or 0.0) - FAN_HEAT_K
+        mixed = FREE_SUPPLY_C - FAN_HEAT_K
         share = 1.0 if outdoor >= mixed else (back - mixed) / (back - outdoor)
         return min(1.0, share) * flow
 
-    def _supply_c(self, seen: Seen, handler: AirHandlerSeen) -> float | None:
-        return seen.image.value(handler.air_handler.supply_temperature)
+
+def _rounded_up(flow_m3_s: float) -> float:
+    """To whole litres per second, so that rounding never falls below the law."""
+    return math.ceil(flow_m3_s * 1000) / 1000

@@ -11,6 +11,7 @@ from controls.strategies.tuning import LEGAL_OUTDOOR_AIR_L_S, Tuning
 from twin.site import Site
 from twin.words import Image, Request
 
+STALE_S = 1800.0  # three cycles of ten minutes: rooms change slower, a dead gateway is seen sooner
 DAY_S = 24 * 3600.0
 MAGNUS_B, MAGNUS_C = 17.62, 243.12  # dew point over water (WMO Guide to Instruments, annex 4.B)
 ROUND_DIGITS = 3  # a device holds float32 or tenths: more digits would come back different
@@ -27,6 +28,7 @@ class ZoneSeen:
     people: float | None
     daylight_lux: float | None
     empty_min: float  # minutes since people were last counted; 0 while they are present or the counter is not known
+    awaited: bool  # its first people of the day are still expected
     design_people: float
 
     @property
@@ -100,49 +102,61 @@ class Watch:
         """Whether the zone's air handler is to run now; a zone without one is always served."""
         return zone.air_handler is None or self.running.get(zone.air_handler, True)
 
-    def request(self, seen: Seen, point: str, value: float, why: tuple[str, str], inputs: Mapping[str, float | None]) -> Request:
-        """A request of the strategy `why[0]` for the reason `why[1]`; inputs that are not known are left out."""
-        known = {name: round(x, ROUND_DIGITS) for name, x in inputs.items() if x is not None}
+    def request(self, seen: Seen, point: str, value: float, why: tuple[str, str], rests_on: Mapping[str | None, float | None]) -> Request:
+        """A request of the strategy `why[0]` for the reason `why[1]`.
+
+        It rests on readings (by point id, so that the guard can check their age) and on figures worked out; what is not known is left out.
+        """
+        known = {name: round(x, ROUND_DIGITS) for name, x in rests_on.items() if name is not None and x is not None}
         until = seen.now + timedelta(seconds=self.site.cycle.lease_s)
         return Request(point, round(value, ROUND_DIGITS), why[0], why[1], until, inputs=known)
 
     def legal_outdoor_air_m3_s(self, zones: tuple[ZoneSeen, ...]) -> float:
         """The least outdoor air the law asks for the people present; an unknown counter counts as a full zone."""
-        return legal_outdoor_air_m3_s(self.site.jurisdiction, [(people_or_full(z), z.zone.area_m2) for z in zones])
+        return legal_outdoor_air_m3_s(self.site.grid_region, [(people_or_full(z), z.zone.area_m2) for z in zones])
 
     def _zone(self, zone: Zone, image: Image, now: datetime) -> ZoneSeen:
-        people = image.value(zone.people)
+        people = fresh(image, zone.people)
         if people is None or people > 0:
             self._last_people[zone.key] = now
         self._people_max[zone.key] = max(people or 0.0, self._people_max.get(zone.key, 0.0))
         last = self._last_people.get(zone.key)
         return ZoneSeen(
             zone=zone,
-            temperature_c=image.value(zone.temperature),
-            rh_percent=image.value(zone.humidity),
-            co2_ppm=image.value(zone.co2),
+            temperature_c=fresh(image, zone.temperature),
+            rh_percent=fresh(image, zone.humidity),
+            co2_ppm=fresh(image, zone.co2),
             people=people,
-            daylight_lux=image.value(zone.daylight),
+            daylight_lux=fresh(image, zone.daylight),
             empty_min=math.inf if last is None else (now - last).total_seconds() / 60,
+            awaited=self._awaited(last, now),
             design_people=max(1.0, zone.area_m2 / self.tuning.person_m2, self._people_max[zone.key]),
         )
 
+    def _awaited(self, last_people: datetime | None, now: datetime) -> bool:
+        """Nobody was here today, and the day is not so old that nobody will come."""
+        local = now.astimezone(self.site.zone)
+        arrival, departure = self.forecast.first_arrival(local.date()), self.forecast.last_departure(local.date())
+        if arrival is None or departure is None or local >= arrival + timedelta(hours=self.tuning.awaited_h):
+            return False
+        return last_people is None or last_people.astimezone(self.site.zone).date() != local.date()
+
     def _air_handler(self, handler: AirHandler, zones: Mapping[str, ZoneSeen], image: Image) -> AirHandlerSeen:
-        flow = image.value(handler.flow)
+        flow = fresh(image, handler.flow)
         self._flow_max[handler.key] = max(flow or 0.0, self._flow_max.get(handler.key, 0.0))
         return AirHandlerSeen(
             air_handler=handler,
             zones=tuple(zones[z.key] for z in handler.zones),
-            outdoor_c=image.value(handler.outdoor_temperature),
-            outdoor_rh_percent=image.value(handler.outdoor_humidity),
-            return_c=image.value(handler.return_temperature),
+            outdoor_c=fresh(image, handler.outdoor_temperature),
+            outdoor_rh_percent=fresh(image, handler.outdoor_humidity),
+            return_c=fresh(image, handler.return_temperature),
             flow_m3_s=flow,
             flow_max_m3_s=self._flow_max[handler.key],
         )
 
     def _remember_outdoor(self, image: Image, now: datetime) -> None:
         """Running mean by time passed, so that a slower or faster cycle gives the same mean."""
-        values = [v for a in self.layout.air_handlers if (v := image.value(a.outdoor_temperature)) is not None]
+        values = [v for a in self.layout.air_handlers if (v := fresh(image, a.outdoor_temperature)) is not None]
         if not values:
             return
         outdoor_c = sorted(values)[len(values) // 2]
@@ -157,14 +171,19 @@ class Watch:
         return seen.flow_m3_s is None or seen.flow_m3_s > self.tuning.flow_share_min * seen.flow_max_m3_s
 
 
+def fresh(image: Image, point: str | None) -> float | None:
+    """The point's value while it may be acted on: good or uncertain, and not too old."""
+    return image.value(point) if point is not None and image.age_s(point) <= STALE_S else None
+
+
 def people_or_full(seen: ZoneSeen) -> float:
     """The people counted, or a full zone when the counter is not known."""
     return seen.design_people if seen.people is None else seen.people
 
 
-def legal_outdoor_air_m3_s(jurisdiction: str, zones: list[tuple[float, float]]) -> float:
-    """The law's outdoor air for zones given with people and area in m2; a zone without people needs none."""
-    person, area = LEGAL_OUTDOOR_AIR_L_S.get(jurisdiction[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
+def legal_outdoor_air_m3_s(grid_region: str, zones: list[tuple[float, float]]) -> float:
+    """The law's outdoor air for zones given with people and area in m2, by country; a zone without people needs none."""
+    person, area = LEGAL_OUTDOOR_AIR_L_S.get(grid_region[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
     return sum(person * people + area * area_m2 for people, area_m2 in zones if people > 0) / 1000
 
 

@@ -247,6 +247,22 @@ def _add_co2(model: Model) -> None:
     model["ZoneAirContaminantBalance"] = {"co2": {"carbon_dioxide_concentration": "Yes", "outdoor_carbon_dioxide_schedule_name": outdoor}}
 
 
+def design_people(model: Model, building: Building) -> dict[str, float]:
+    """Design people of each zone by its key, from the model's People objects; 0 where a zone has none."""
+    return {
+        slug(zone.name): _people(model["People"][zone.source["people"]], zone) if zone.source["people"] else 0.0 for zone in building.zones
+    }
+
+
+def _people(people: Model, zone: ZoneDesign) -> float:
+    method = people.get("number_of_people_calculation_method", "People")
+    if method == "Area/Person":
+        return zone.area_m2 / float(people["floor_area_per_person"])
+    if method == "People/Area":
+        return zone.area_m2 * float(people["people_per_floor_area"])
+    return float(people["number_of_people"])
+
+
 def fan_share(curve: tuple[float, ...], flow_share: float) -> float:
     """Fan power share of a curve at a flow share."""
     return math.fsum(c * flow_share**i for i, c in enumerate(curve))

@@ -6,15 +6,15 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from simulators.design import Building, ZoneDesign
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
-from simulators.energyplus.editing import edit, needed_pressure_share
+from simulators.energyplus.editing import design_people, edit, needed_pressure_share
 from simulators.energyplus.engine import Exchange, RunStopped
-from simulators.people import Occupancy, simulate_people
+from simulators.people import simulate_people
 from simulators.plant import Period, Step
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
@@ -28,7 +28,6 @@ ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a 
 HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
 CLOSE_WAIT_S = 60
 NATIVE_TOLERANCE = 1e-3  # a design value that went over the wire as float32 is still the design value
-RUNNING_SHARE = 0.01  # of design flow: below that a fan stands still
 FACILITY = {"electricity": "Electricity:Facility", "gas": "NaturalGas:Facility"}
 OTHER_FUELS = (
     "DistrictCooling:Facility", "DistrictHeatingWater:Facility", "DistrictHeatingSteam:Facility", "Propane:Facility",
@@ -73,22 +72,22 @@ class _Handles:
 class EnergyPlusPlant:
     """One run over `days` from `start`; made, reset once, stepped to the end and closed."""
 
+    engine = "energyplus"
     step_s = STEP_S
 
-    def __init__(
-        self, model: Path, weather: Path, period: Period, *, seed: int, zone: tzinfo, variant: str = "bau", lux_target: float = 500.0
-    ) -> None:
+    def __init__(self, model: Path, weather: Path, period: Period, *, seed: int, variant: str = "bau", lux_target: float = 500.0) -> None:
         if variant not in VARIANTS:
             raise SiteError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
         self.note = ""
         self.variant, self._seed, self._period, self._lux_target = variant, seed, period, lux_target
-        self._start = datetime.combine(period.start, time(), zone)
+        self._start = period.begin
         self.weather = read_epw(weather)
         self._weather_file = weather
         self._folder = tempfile.TemporaryDirectory(prefix="wattproof-energyplus-")
         try:
             edited = engine.load_model(model, Path(self._folder.name))
             self.building: Building = read_building(edited, model.stem)
+            self._people = design_people(edited, self.building)
             edit(edited, self.building, period, self.weather, variant)
             self._model = Path(self._folder.name) / "edited.epJSON"
             self._model.write_text(json.dumps(edited), encoding="utf-8")
@@ -100,7 +99,7 @@ class EnergyPlusPlant:
         self._tally = Tally(STEP_S, len(self._zones), lux_target)
         self._handles: _Handles | None = None
         self._sizing: Sizing | None = None
-        self._occupancy: Occupancy | None = None
+        self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
         self._held: Mapping[str, float] = {}
         self._light_now: dict[str, float] = {}
         self._used_j: dict[str, float] = {}
@@ -176,19 +175,18 @@ class EnergyPlusPlant:
         return self._sizing
 
     @property
-    def design_people(self) -> Mapping[str, float]:
-        """Design people by zone key, for the people's history."""
-        return self.sizing.people
+    def counters(self) -> Mapping[str, float]:
+        """Points that count people, with the design people of their zones."""
+        return {f"{zone}.zn_occ": people for zone, people in self._people.items()}
 
     # -- in the engine's thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             engine.run(self._model, self._weather_file, Path(self._folder.name), self._begin, self._end)
-            if self._done != self._days * STEPS_PER_DAY and not self._stopped:
-                raise SiteError(
-                    f"EnergyPlus ran {self._done} steps where {self._days * STEPS_PER_DAY} were asked for; check the run period"
-                )
+            expected = self._period.days * STEPS_PER_DAY
+            if self._done != expected and not self._stopped:
+                raise SiteError(f"EnergyPlus ran {self._done} steps where {expected} were asked for; check the run period")
         except BaseException as error:  # noqa: BLE001  (carried to the thread that drives the plant)
             self._failure = error
         finally:
@@ -208,7 +206,8 @@ class EnergyPlusPlant:
         if x.warming_up:
             self._hold(x, self._warm_up())
         elif self._done == 0:
-            self._hold(x, self._hand_over(Step(self._at(0), self._readings(x))))
+            self._held = self._hand_over(Step(self._at(0), self._readings(x)))
+            self._hold(x, self._held)
         else:
             self._hold(x, self._held)
 
@@ -278,7 +277,6 @@ class EnergyPlusPlant:
         sizing = self._read_sizing(x)
         x.require_all()
         self._handles, self._sizing = found, sizing
-        self._occupancy = simulate_people(sizing.people, self._period.start, self._period.days, self._seed, STEP_S)
 
     def _find_zone(self, x: Exchange, found: _Handles, key: str, zone: ZoneDesign) -> None:
         name, people = zone.source["zone"], zone.source["people"]
@@ -319,7 +317,6 @@ class EnergyPlusPlant:
         """Bring the held values and the people of this step into the model."""
         handles, sizing, occupancy = self._handles, self.sizing, self._occupancy
         assert handles is not None
-        assert occupancy is not None
         for point, handle in handles.schedules.items():
             x.set(handle, held[point] / 100 if point.endswith(".min_flow") else held[point])
         for key in self._handlers:
@@ -360,7 +357,6 @@ class EnergyPlusPlant:
         density = _standard_density(self.weather.elevation_m)
         for key in self._handlers:
             values[f"{key}.oa_f"] /= density
-        assert self._occupancy is not None
         counts = self._occupancy.at(max(0, self._done - 1))
         for key in self._zones:
             values[f"{key}.zn_occ"] = float(counts[key]) if self._done else 0.0
@@ -372,12 +368,11 @@ class EnergyPlusPlant:
     def _measure(self, x: Exchange) -> None:
         handles = self._handles
         assert handles is not None
-        assert self._occupancy is not None
         used = self._used_j = _end_uses({name: x.read_meter(handle) for name, handle in handles.meters.items()})
         for name, joules in used.items():
             self._meters_j[name] = self._meters_j.get(name, 0.0) + joules
         self._tally.add_energy(used)
-        self._tally.add_fans([x.read(handles.readings[f"{k}.sa_f"]) > RUNNING_SHARE * self.sizing.fan_m3_s[k] for k in self._handlers])
+        self._tally.add_fans([self._held[f"{handler}.fan_run"] > 0 for handler in self._handlers])
         counts = self._occupancy.at(self._step)
         for key, pmv in handles.pmv.items():
             if counts[key] > 0:

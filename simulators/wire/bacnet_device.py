@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rusty_bacnet import BacnetError, BACnetServer, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
+from rusty_bacnet import BacnetError, BacnetProtocolError, BACnetServer, ObjectIdentifier, ObjectType, PropertyIdentifier, PropertyValue
 
+from simulators.wire.ports import broadcast_of
 from simulators.wire.writes import Note
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
@@ -19,6 +20,7 @@ from twin.words import Binding, Point
 
 STOP_S = 5  # a server leaves in under a millisecond; one that does not in five seconds is stuck
 STATES = 16  # of a multi-state object whose point has no limits to tell
+SLOTS = 16  # of a priority array
 NO_UNITS = 95
 UNITS = {  # QUDT unit -> BACnet engineering units (ASHRAE 135, clause 21)
     "DEG_C": 62, "DEG_F": 64, "K": 63, "PERCENT": 98, "PERCENT_RH": 29, "PPM": 96, "LUX": 37, "NUM": 95, "UNITLESS": 95,
@@ -39,6 +41,7 @@ _TYPES = {
 _PRESENT = PropertyIdentifier.PRESENT_VALUE
 _ARRAY = PropertyIdentifier.PRIORITY_ARRAY
 _DEFAULT = PropertyIdentifier.RELINQUISH_DEFAULT
+_OUT_OF_SERVICE = PropertyIdentifier.OUT_OF_SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,16 @@ class BacnetDevice:
         self._readings: dict[str, float] = {}
         self._slots: dict[str, Sequence[float | None]] = {}
         self._server: Any = None
+        self._lock = asyncio.Lock()  # two looks at once would note a write twice, and a look must not outlive the server
 
     async def start(self, host: str, port: int) -> None:
         """Open the port with every object on its own schedule and no slot filled."""
         assert self._server is None, f"{self.name} runs already"
-        broadcast = "127.255.255.255" if host.startswith("127.") else "255.255.255.255"
         # A server that failed to start has lost its objects: each start builds a new one.
-        server = BACnetServer(self._instance, self.name, interface=host, port=port, broadcast_address=broadcast)
+        # Without share_port_by_address it would listen on every interface of the machine and share a used port in silence.
+        server = BACnetServer(
+            self._instance, self.name, interface=host, port=port, broadcast_address=broadcast_of(host), share_port_by_address=True
+        )
         for thing in self._objects.values():
             _add(server, thing)
         try:
@@ -91,14 +97,19 @@ class BacnetDevice:
         except (BacnetError, RuntimeError, OSError) as error:
             raise WireError(f"connection {self.name}: no BACnet device on {host}:{port} ({error}); choose another port") from None
         self._server = server
-        self._slots = {o.point.id: (None,) * 16 for o in self._commandable}
+        self._slots = {o.point.id: (None,) * SLOTS for o in self._commandable}
         await self._show({**self._readings, **self._own})
 
     async def stop(self) -> None:
-        """Leave the wire; every command is lost."""
-        server, self._server = self._server, None
-        if server is not None:
-            await asyncio.wait_for(server.stop(), STOP_S)
+        """Leave the wire after a last look; every command is lost."""
+        async with self._lock:
+            if self._server is None:
+                return
+            try:
+                await self._compare()
+            finally:
+                server, self._server = self._server, None
+                await asyncio.wait_for(server.stop(), STOP_S)
 
     async def publish(self, readings: Mapping[str, float], at: datetime) -> None:
         """Show what the sensors measure now; `at` does not matter to a BACnet object."""
@@ -107,42 +118,54 @@ class BacnetDevice:
         await self._show(mine)
 
     async def schedule(self, values: Mapping[str, float]) -> None:
-        """Let the relinquish-defaults follow the building's own schedule."""
-        changed = {p: v for p, v in values.items() if p in self._own and self._own[p] != v}
-        self._own.update(changed)
-        await self._show(changed)
+        """Let the relinquish-defaults follow the building's own schedule, also where a client has written over one."""
+        mine = {p: v for p, v in values.items() if p in self._own}
+        self._own.update(mine)
+        await self._show(mine)
 
     async def held(self) -> dict[str, float]:
         """What the plant must obey at every writable point: the present value, or the own schedule while the device is off."""
-        if self._server is None:
-            return dict(self._own)
-        await self.look()
-        raw = await asyncio.gather(*[self._server.read_property(self._objects[p].id, _PRESENT) for p in self._own])
+        async with self._lock:
+            if self._server is None:
+                return dict(self._own)
+            await self._compare()
+            raw = await asyncio.gather(*[self._server.read_property(self._objects[p].id, _PRESENT) for p in self._own])
         return {p: self._objects[p].value(v.value) for p, v in zip(self._own, raw, strict=True)}
 
     async def look(self) -> None:
         """Note each slot that holds something else than at the last look."""
-        if self._server is None:
-            return
+        async with self._lock:
+            if self._server is not None:
+                await self._compare()
+
+    async def _compare(self) -> None:
         arrays = await asyncio.gather(*[self._server.read_property(o.id, _ARRAY) for o in self._commandable])
         for thing, array in zip(self._commandable, arrays, strict=True):
             before, now = self._slots[thing.point.id], tuple(array.value)
-            assert len(now) == 16, f"{thing.address}: a priority array has 16 slots, got {len(now)}"
-            if now != before:
-                self._slots[thing.point.id] = now
-                for slot, (old, new) in enumerate(zip(before, now, strict=True), start=1):
-                    if old != new:
-                        self._note(thing.point.id, None if new is None else thing.value(new), slot)
+            assert len(now) == SLOTS, f"{thing.address}: a priority array has {SLOTS} slots, got {len(now)}"
+            self._slots[thing.point.id] = now
+            for slot, (old, new) in enumerate(zip(before, now, strict=True), start=1):
+                if old != new:
+                    self._note(thing.point.id, None if new is None else thing.value(new), slot)
 
     async def _show(self, values: Mapping[str, float]) -> None:
-        if self._server is not None:
-            await asyncio.gather(*[self._write(self._objects[p], v) for p, v in values.items()])
+        async with self._lock:
+            if self._server is not None:
+                await asyncio.gather(*[self._write(self._server, self._objects[p], v) for p, v in values.items()])
 
-    def _write(self, thing: BacnetObject, value: float) -> Any:
+    async def _write(self, server: Any, thing: BacnetObject, value: float) -> None:
         """An input takes its value from the device itself; anything commandable shows its relinquish-default while nobody commands it."""
-        if thing.address.commandable:
-            return self._server.write_property_local(thing.id, _DEFAULT, thing.wire(value), source_object=None)
-        return self._server.set_present_value_local(thing.id, thing.wire(value))
+        try:
+            if thing.address.commandable:
+                await server.write_property_local(thing.id, _DEFAULT, thing.wire(value), source_object=None)
+            else:
+                await server.set_present_value_local(thing.id, thing.wire(value))
+        except BacnetProtocolError as error:
+            # A client that took an input out of service owns its value until it puts it back: that is no failure of the device.
+            if not (await server.read_property(thing.id, _OUT_OF_SERVICE)).value:
+                raise WireError(
+                    f"{thing.point.id}: {thing.address} cannot show {value:g} ({error}); mend the plant or the object type"
+                ) from None
 
 
 def _add(server: Any, thing: BacnetObject) -> None:

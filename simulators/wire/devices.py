@@ -1,6 +1,7 @@
 """The field devices of a simulated site on real sockets: one BACnet device or Modbus server for each connection of the site."""
 
 import asyncio
+import ipaddress
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from datetime import datetime
 
 from simulators.wire.bacnet_device import BacnetDevice
 from simulators.wire.modbus_device import ModbusDevice
-from simulators.wire.ports import free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
+from simulators.wire.ports import LOOPBACK, free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
 from simulators.wire.writes import WriteSeen
 from twin.addresses import Address, BacnetAddress, ModbusAddress, parse_address
 from twin.clock import wall_now
@@ -63,9 +64,7 @@ class FieldDevices:
 
     async def publish(self, readings: Mapping[str, float], at: datetime) -> None:
         """Set sensors and meter registers to the plant's readings of the step that ended at `at`; points without a device are skipped."""
-        bad = [p for p, v in readings.items() if not math.isfinite(v)]
-        if bad:
-            raise ValueError(f"{bad[0]}: a reading to publish must be a finite number, got {readings[bad[0]]}")
+        _must_be_finite(readings)
         self._at = at
         await self._everywhere(lambda device: device.publish(readings, at))
         for record, make in self._records.items():
@@ -73,6 +72,7 @@ class FieldDevices:
 
     async def schedule(self, values: Mapping[str, float]) -> None:
         """Take the building's own schedule: what each writable point holds while nobody commands it."""
+        _must_be_finite(values)
         await self._everywhere(lambda device: device.schedule(values))
 
     async def held(self) -> dict[str, float]:
@@ -89,7 +89,6 @@ class FieldDevices:
     async def kill(self, connection: str) -> None:
         """Take a device off the wire in mid-run: its sockets close and its commands are lost."""
         device = self._named(connection)
-        await device.look()
         self._running.pop(connection, None)
         await device.stop()
 
@@ -127,6 +126,13 @@ class FieldDevices:
         signed = make(at, energy)
         if signed is not None:
             await device.show_record(record, signed)
+
+
+def _must_be_finite(values: Mapping[str, float]) -> None:
+    """A plant that computes NaN has a mistake; a dead sensor is a fault of the device, not of the plant."""
+    for point, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{point}: a value to show must be a finite number, got {value}")
 
 
 def _by_connection(book: PointBook, connections: Mapping[str, Connection]) -> dict[str, list[Bound]]:
@@ -180,21 +186,33 @@ def _energy_beside(record: str, book: PointBook) -> str:
 
 def _ports(connections: Mapping[str, Connection]) -> dict[str, int]:
     """A port for each connection: all fixed ones are tried before the first device is started."""
-    taken: dict[tuple[str, int], str] = {}
+    taken: dict[tuple[str, str, int], str] = {}
     for name, connection in connections.items():
+        if connection.protocol == "bacnet" and not _is_ipv4(connection.host):
+            raise WireError(f"connection {name}: a BACnet host must be an IPv4 address, got {connection.host!r}; use {LOOPBACK}")
         if connection.port:
-            key = (connection.protocol, connection.port)
+            key = (connection.protocol, connection.host, connection.port)
             if key in taken:
-                raise WireError(f"connections {taken[key]} and {name} both ask for port {connection.port}; give each its own, or 0")
+                raise WireError(
+                    f"connections {taken[key]} and {name} both ask for port {connection.port} on {connection.host}; give each its own, or 0"
+                )
             taken[key] = name
             _require_free(name, connection)
     return {name: connection.port or _choose(name, connection, taken) for name, connection in connections.items()}
 
 
-def _choose(name: str, connection: Connection, taken: dict[tuple[str, int], str]) -> int:
-    besides = [port for protocol, port in taken if protocol == connection.protocol]
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _choose(name: str, connection: Connection, taken: dict[tuple[str, str, int], str]) -> int:
+    besides = [port for protocol, _, port in taken if protocol == connection.protocol]
     port = (free_udp_port if connection.protocol == "bacnet" else free_tcp_port)(connection.host, besides)
-    taken[connection.protocol, port] = name
+    taken[connection.protocol, connection.host, port] = name
     return port
 
 

@@ -1,11 +1,15 @@
 """Ports of simulated devices and web pages: choose a free one, or refuse a used one before anything is started.
 
-A used BACnet port is silent: two stacks may share it and the kernel picks who answers. So a port is tried with a plain bind first.
+A used BACnet port may be silent: many stacks bind so that two share it, and the kernel picks who answers. So a port is tried with
+a plain bind first.
 """
 
 import errno
+import ipaddress
 import socket
+import sys
 from collections.abc import Collection
+from pathlib import Path
 
 from twin.errors import WireError
 
@@ -31,6 +35,31 @@ def require_free_udp(host: str, port: int, what: str) -> None:
 def require_free_tcp(host: str, port: int, what: str) -> None:
     """WireError, naming `what` wants the port, unless it is free."""
     _try(host, port, socket.SOCK_STREAM, what)
+
+
+def broadcast_of(host: str) -> str:
+    """The broadcast address of the network that `host` stands in: who asks there «who is» reaches all its devices."""
+    if ipaddress.ip_address(host).is_loopback:
+        return "127.255.255.255"
+    for destination, mask in _connected_networks():
+        network = ipaddress.IPv4Network((destination, str(mask)))
+        if ipaddress.IPv4Address(host) in network:
+            return str(network.broadcast_address)
+    return "255.255.255.255"
+
+
+def _connected_networks() -> list[tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]]:
+    """Networks this machine has an interface in, as Linux lists them; elsewhere none is known."""
+    try:
+        rows = [line.split() for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return []
+    no_gateway = [row for row in rows if len(row) >= 8 and row[2] == "00000000" and row[1] != "00000000"]
+    return [(_address(row[1]), _address(row[7])) for row in no_gateway]
+
+
+def _address(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))
 
 
 def _free(host: str, kind: socket.SocketKind, besides: Collection[int]) -> int:

@@ -1,0 +1,383 @@
+"""One pass over a model's relations: flat records of places, elements, groups and connections, in metres.
+
+Nothing is judged here. Records are known by (file number, entity number), never by GlobalId: real files hold empty and double ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ifcopenshell.util.unit
+import numpy as np
+
+from bim.addressing import PSET_BACNET, PSET_MODBUS, PsetAddress, read_address
+from bim.opening import Model
+from twin.errors import ModelError
+
+Ref = tuple[int, int]
+Xyz = tuple[float, float, float]
+PLACES = {"IfcSite": "site", "IfcBuilding": "building", "IfcBuildingStorey": "storey", "IfcSpace": "space"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site, building, storey or space."""
+
+    ref: Ref
+    kind: str
+    ifc_class: str
+    predefined: str
+    global_id: str
+    name: str
+    long_name: str
+    parent: Ref | None
+    elevation_m: float = 0.0
+    area_m2: float | None = None
+    height_m: float | None = None
+    volume_m3: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element as the model states it."""
+
+    ref: Ref
+    ifc_class: str
+    predefined: str
+    type_class: str  # class of its type object without "Type"; IFC2X3 says only there what a terminal is
+    type_predefined: str
+    type_name: str
+    global_id: str
+    name: str
+    object_type: str
+    container: Ref | None
+    position: Xyz | None
+    stated_class: str  # from a classification reference to Brick
+    addresses: tuple[PsetAddress, ...]
+    ancestors: tuple[str, ...]  # IFC classes above its own, for closed lists of classes
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A zone or system and its members."""
+
+    ref: Ref
+    ifc_class: str
+    predefined: str
+    global_id: str
+    name: str
+    members: tuple[Ref, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortLink:
+    """Two connected ports: their elements and flow directions."""
+
+    a: Ref
+    a_direction: str
+    b: Ref
+    b_direction: str
+    medium: str
+
+
+@dataclass
+class Inventory:
+    """All records of all models of a site."""
+
+    projects: dict[int, str] = field(default_factory=dict)  # file number -> GlobalId of its project
+    places: dict[Ref, Place] = field(default_factory=dict)
+    elements: dict[Ref, Element] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+    links: list[PortLink] = field(default_factory=list)
+    owner_of: dict[Ref, Ref] = field(default_factory=dict)  # sensor or actuator -> what it belongs to
+    serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element -> rooms or zones it is referenced in
+    storey_of: dict[Ref, Ref] = field(default_factory=dict)  # any place -> its storey
+    damaged: int = 0  # relations that point nowhere and placements that are none
+
+
+def take_inventory(models: Iterable[Model]) -> Inventory:
+    """Read every model once."""
+    inventory = Inventory()
+    for number, model in enumerate(models):
+        try:
+            _Reading(number, model.file, inventory).run()
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:  # an instance that is not what its schema says
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{model.path}: the model is damaged ({reason}); export it again") from error
+    for ref in inventory.places:
+        if (storey := _climb(inventory.places, ref)) is not None:
+            inventory.storey_of[ref] = storey
+    return inventory
+
+
+def _climb(places: Mapping[Ref, Place], ref: Ref) -> Ref | None:
+    seen: set[Ref] = set()
+    current: Ref | None = ref
+    while current in places and current not in seen:
+        assert current is not None
+        if places[current].kind == "storey":
+            return current
+        seen.add(current)
+        current = places[current].parent
+    return None
+
+
+class _Reading:
+    """The reading of one file: relations first, then the things they relate."""
+
+    def __init__(self, number: int, file: Any, inventory: Inventory) -> None:
+        self.number, self.file, self.out = number, file, inventory
+        self.scale_m = float(ifcopenshell.util.unit.calculate_unit_scale(file))
+        self.scale_m2 = float(ifcopenshell.util.unit.calculate_unit_scale(file, "AREAUNIT"))
+        self.scale_m3 = float(ifcopenshell.util.unit.calculate_unit_scale(file, "VOLUMEUNIT"))
+        self.parent: dict[int, int] = {}
+        self.type_of: dict[int, Any] = {}
+        self.psets: dict[int, list[PsetAddress]] = {}
+        self.quantities: dict[int, dict[str, float]] = {}
+        self.stated: dict[int, str] = {}
+        self.matrices: dict[int, Any] = {}
+
+    def run(self) -> None:
+        projects = self.file.by_type("IfcProject")
+        self.out.projects[self.number] = str(projects[0].GlobalId or "")
+        self._parents()
+        self._types_and_properties()
+        self._classifications()
+        for ifc_class, kind in PLACES.items():
+            for item in self._all(ifc_class):
+                self._place(item, kind)
+        for item in self._all("IfcElement", "IfcProxy"):
+            self._element(item)
+        self._groups()
+        self._controls()
+        self._ports()
+
+    def _ref(self, entity: Any) -> Ref:
+        return self.number, int(entity.id())
+
+    def _all(self, *classes: str) -> Iterator[Any]:
+        """Instances of the classes that this schema has, in file order."""
+        for name in classes:
+            try:
+                found = self.file.by_type(name)
+            except RuntimeError:  # a class that this schema does not have
+                continue
+            yield from sorted(found, key=lambda entity: entity.id())
+
+    def _relations(self, ifc_class: str, one: str, many: str) -> Iterator[tuple[Any, list[Any]]]:
+        """Both ends of each relation; ends that point nowhere (files cut by hand or by a bad export) are counted and left out."""
+        for rel in self._all(ifc_class):
+            single, several = getattr(rel, one, None), getattr(rel, many, None) or ()
+            several = several if isinstance(several, (tuple, list)) else (several,)
+            whole = [item for item in several if _is_entity(item)]
+            if not _is_entity(single) or len(whole) < len(several):
+                self.out.damaged += 1
+            if _is_entity(single):
+                yield single, whole
+
+    def _parents(self) -> None:
+        for whole, parts in self._relations("IfcRelAggregates", "RelatingObject", "RelatedObjects"):
+            self.parent |= {part.id(): whole.id() for part in parts}
+        for place, parts in self._relations("IfcRelContainedInSpatialStructure", "RelatingStructure", "RelatedElements"):
+            self.parent |= {part.id(): place.id() for part in parts}
+
+    def _types_and_properties(self) -> None:
+        for kind, items in self._relations("IfcRelDefinesByType", "RelatingType", "RelatedObjects"):
+            self.type_of |= {item.id(): kind for item in items}
+        for definition, items in self._relations("IfcRelDefinesByProperties", "RelatingPropertyDefinition", "RelatedObjects"):
+            for item in items:
+                self._property_set(item.id(), definition)
+
+    def _property_set(self, item: int, definition: Any) -> None:
+        kind, name = definition.is_a(), getattr(definition, "Name", None)
+        if kind == "IfcPropertySet" and name in (PSET_BACNET, PSET_MODBUS):
+            values = {p.Name: p.NominalValue.wrappedValue for p in definition.HasProperties if getattr(p, "NominalValue", None) is not None}
+            self.psets.setdefault(item, []).append(read_address(name, values))
+        elif kind == "IfcElementQuantity":
+            self.quantities.setdefault(item, {}).update(self._measures(definition))
+
+    def _measures(self, definition: Any) -> Iterator[tuple[str, float]]:
+        kinds = {
+            "IfcQuantityArea": ("AreaValue", self.scale_m2),
+            "IfcQuantityLength": ("LengthValue", self.scale_m),
+            "IfcQuantityVolume": ("VolumeValue", self.scale_m3),
+        }
+        for quantity in definition.Quantities or ():
+            if quantity.is_a() in kinds:
+                attribute, scale = kinds[quantity.is_a()]
+                yield str(quantity.Name), float(getattr(quantity, attribute)) * scale
+
+    def _classifications(self) -> None:
+        for reference, items in self._relations("IfcRelAssociatesClassification", "RelatingClassification", "RelatedObjects"):
+            if not reference.is_a("IfcClassificationReference"):
+                continue
+            source = reference.ReferencedSource
+            if source is not None and _text(source, "Name").lower() == "brick":
+                code = _text(reference, "Identification") or _text(reference, "ItemReference")
+                self.stated |= {item.id(): code for item in items}
+
+    def _place(self, item: Any, kind: str) -> None:
+        measures = self.quantities.get(item.id(), {})
+        area = next((measures[n] for n in ("NetFloorArea", "GrossFloorArea", "GSA Space Areas") if n in measures), None)
+        elevation = 0.0
+        if kind == "storey":
+            position = self._position(item)
+            elevation = position[2] if position else float(item.Elevation or 0.0) * self.scale_m
+        parent = self.parent.get(item.id())
+        self.out.places[self._ref(item)] = Place(
+            self._ref(item),
+            kind,
+            item.is_a(),
+            _text(item, "PredefinedType") or _text(item, "InteriorOrExteriorSpace"),
+            _text(item, "GlobalId"),
+            _text(item, "Name"),
+            _text(item, "LongName"),
+            (self.number, parent) if parent is not None else None,
+            round(elevation, 3),
+            area,
+            measures.get("Height", measures.get("FinishCeilingHeight")),
+            measures.get("NetVolume", measures.get("GrossVolume")),
+        )
+
+    def _element(self, item: Any) -> None:
+        kind = self.type_of.get(item.id())
+        parent = self._container(item.id())
+        self.out.elements[self._ref(item)] = Element(
+            self._ref(item),
+            item.is_a(),
+            _text(item, "PredefinedType"),
+            kind.is_a().removesuffix("Type").removesuffix("Style") if kind is not None else "",
+            _text(kind, "PredefinedType"),
+            _text(kind, "Name"),
+            _text(item, "GlobalId"),
+            _text(item, "Name"),
+            _text(item, "ObjectType"),
+            (self.number, parent) if parent is not None else None,
+            self._position(item),
+            self.stated.get(item.id(), ""),
+            tuple(self.psets.get(item.id(), ())),
+            _ancestors(item),
+        )
+
+    def _container(self, item: int) -> int | None:
+        """The nearest place above: parts of an assembly stand where the assembly stands."""
+        seen: set[int] = set()
+        current: int | None = self.parent.get(item)
+        while current is not None and current not in seen:
+            if (self.number, current) in self.out.places:
+                return current
+            seen.add(current)
+            current = self.parent.get(current)
+        return None
+
+    def _groups(self) -> None:
+        members: dict[int, list[Ref]] = {}
+        for group, items in self._relations("IfcRelAssignsToGroup", "RelatingGroup", "RelatedObjects"):
+            members.setdefault(group.id(), []).extend(self._ref(item) for item in items)
+        for structure, items in self._relations("IfcRelReferencedInSpatialStructure", "RelatingStructure", "RelatedElements"):
+            for item in items:
+                if structure.is_a("IfcSpatialZone") and item.is_a("IfcSpace"):
+                    members.setdefault(structure.id(), []).append(self._ref(item))
+                else:
+                    self.out.serves.setdefault(self._ref(item), []).append(self._ref(structure))
+        zones = {z.id() for z in self._all("IfcSpatialZone")}
+        for child, above in self.parent.items():
+            if above in zones:
+                members.setdefault(above, []).append((self.number, child))
+        for item in self._all("IfcZone", "IfcSpatialZone", "IfcSystem"):
+            self.out.groups.append(
+                Group(
+                    self._ref(item),
+                    item.is_a(),
+                    _text(item, "PredefinedType"),
+                    _text(item, "GlobalId"),
+                    _text(item, "Name"),
+                    tuple(members.get(item.id(), ())),
+                )
+            )
+
+    def _controls(self) -> None:
+        for owner, parts in self._relations("IfcRelFlowControlElements", "RelatingFlowElement", "RelatedControlElements"):
+            self.out.owner_of |= {self._ref(part): self._ref(owner) for part in parts}
+
+    def _ports(self) -> None:
+        holder: dict[int, int] = {}
+        for element, parts in self._relations("IfcRelNests", "RelatingObject", "RelatedObjects"):
+            holder |= {part.id(): element.id() for part in parts if part.is_a("IfcPort")}
+        for element, ports in self._relations("IfcRelConnectsPortToElement", "RelatedElement", "RelatingPort"):
+            holder |= {port.id(): element.id() for port in ports}
+        for a, others in self._relations("IfcRelConnectsPorts", "RelatingPort", "RelatedPort"):
+            for b in others:
+                if a.id() in holder and b.id() in holder:
+                    refs = (self.number, holder[a.id()]), (self.number, holder[b.id()])
+                    medium = _text(a, "SystemType") or _text(b, "SystemType")
+                    self.out.links.append(PortLink(refs[0], _text(a, "FlowDirection"), refs[1], _text(b, "FlowDirection"), medium))
+
+    def _position(self, item: Any) -> Xyz | None:
+        placement = item.ObjectPlacement
+        if not _is_entity(placement) or not placement.is_a("IfcLocalPlacement"):
+            return None
+        try:
+            x, y, z = (float(v) * self.scale_m for v in self._matrix(placement)[:3, 3])
+        except (AttributeError, TypeError, ValueError):
+            self.out.damaged += 1
+            return None
+        return x, y, z
+
+    def _matrix(self, placement: Any) -> Any:
+        """Absolute placement, each one computed once: many elements share their storey's."""
+        found = self.matrices.get(placement.id())
+        if found is None:
+            above = placement.PlacementRelTo
+            own = _axes(placement.RelativePlacement)
+            nested = above is not None and above.is_a("IfcLocalPlacement")
+            found = self._matrix(above) @ own if nested else own
+            self.matrices[placement.id()] = found
+        return found
+
+
+def _axes(axes: Any) -> Any:
+    """A 4 x 4 matrix of an IfcAxis2Placement3D (or 2D)."""
+    matrix = np.eye(4)
+    location = tuple(axes.Location.Coordinates)
+    matrix[: len(location), 3] = location
+    axis, direction = getattr(axes, "Axis", None), getattr(axes, "RefDirection", None)
+    if axis is None and direction is None:
+        return matrix
+    z = _unit(axis.DirectionRatios if axis is not None else (0.0, 0.0, 1.0))
+    x = _unit((*(direction.DirectionRatios if direction is not None else (1.0, 0.0, 0.0)), 0.0)[:3])
+    x = _unit(x - np.dot(x, z) * z) if abs(np.dot(x, z)) < 1 - 1e-9 else x
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = x, np.cross(z, x), z
+    return matrix
+
+
+def _unit(ratios: Any) -> Any:
+    vector = np.array(ratios, dtype=float)
+    return vector / (float(np.linalg.norm(vector)) or 1.0)
+
+
+def _is_entity(value: Any) -> bool:
+    return hasattr(value, "is_a")
+
+
+def _text(item: Any, attribute: str) -> str:
+    value = getattr(item, attribute, None) if item is not None else None
+    return "" if value is None else str(value)
+
+
+_ANCESTORS: dict[tuple[str, str], tuple[str, ...]] = {}
+
+
+def _ancestors(item: Any) -> tuple[str, ...]:
+    """The IFC classes of an instance, own first; asked once for each class of a schema."""
+    key = item.file.schema_identifier if hasattr(item, "file") else "", item.is_a()
+    if key not in _ANCESTORS:
+        import ifcopenshell
+
+        declaration = ifcopenshell.schema_by_name(key[0]).declaration_by_name(item.is_a())
+        names = []
+        while declaration is not None:
+            names.append(declaration.name())
+            declaration = declaration.supertype()
+        _ANCESTORS[key] = tuple(names)
+    return _ANCESTORS[key]

@@ -1,0 +1,232 @@
+"""Models read as one building: every step of the import in order, each result kept where the next one and the report find it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bim import emitting
+from bim.classifying import Classified, Outcome, classify, ifc_type
+from bim.federating import same_places, standing
+from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
+from bim.keys import Named, NodeRef, mint_keys
+from bim.opening import Model
+from bim.placing import Placement, RoomFinder
+from bim.points import FoundPoint, find_points
+from bim.rooms import RoomShape, footprints, room_shapes
+from bim.serving import Serving, served_zones
+from bim.tables import mapping
+from bim.tracing import Trace, trace
+from twin.graph import Triple
+
+_KEY_KIND = {"site": "site", "building": "building", "storey": "level", "space": "room"}
+_AIR_ZONE_WORDS = ("hvac", "thermal", "thermisch", "klima", "空调", "暖通")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A building as read, before it becomes triples."""
+
+    inventory: Inventory
+    same: Mapping[Ref, Ref]  # place -> the place that stands for it, across files
+    places: Mapping[Ref, Place]
+    rooms: Mapping[Ref, Place]
+    shapes: Mapping[Ref, RoomShape]
+    classes: Mapping[Ref, Classified]
+    placements: Mapping[Ref, Placement]  # of all that is not passive
+    points: Sequence[FoundPoint]
+    equipment: Sequence[Ref]
+    zones: Sequence[Group]
+    systems: Sequence[Group]
+    traced: Trace
+    serving: Sequence[Serving]
+    keys: Mapping[NodeRef, str]
+
+    @property
+    def storeys(self) -> list[Place]:
+        return [p for p in self.places.values() if p.kind == "storey"]
+
+    @property
+    def feeds(self) -> list[tuple[Ref, Ref]]:
+        """Traced paths between equipment, and terminals to the zones or rooms they serve."""
+        return [(f.source, f.target) for f in self.traced.feeds] + [(s.terminal, s.target) for s in self.serving]
+
+    def rooms_in(self, group: Group) -> list[Ref]:
+        """The rooms of a zone, doubles of other files counted once."""
+        members = dict.fromkeys(self.same.get(ref, ref) for ref in group.members)
+        return [ref for ref in members if ref in self.rooms]
+
+    def storey_of(self, place: Ref | None) -> Ref | None:
+        return standing(self.same, self.inventory.storey_of.get(place)) if place is not None else None
+
+    def storey_of_element(self, ref: Ref) -> Ref | None:
+        placement = self.placements[ref]
+        return self.storey_of(placement.room) if placement.room is not None else self.storey_of(self.inventory.elements[ref].container)
+
+    def key_or_none(self, ref: Ref | None) -> str | None:
+        return self.keys.get(ref) if ref is not None else None
+
+    def triples(self, files: Sequence[str]) -> Iterator[Triple]:
+        """The twin; `files` are the models' names as the site knows them."""
+        origin = emitting.Origin(self.inventory.projects, dict(enumerate(files)))
+        yield from origin.triples()
+        yield from self._place_triples(origin)
+        yield from self._group_triples(origin)
+        yield from self._equipment_triples(origin)
+        yield from self._point_triples(origin)
+        for source, target in self.feeds:
+            yield from emitting.feed_triples(self.keys[source], self._class_of(source), self.keys[target], self._class_of(target))
+
+    def _place_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
+        for ref, place in self.places.items():
+            if place.kind == "space" and ref not in self.rooms:
+                continue
+            parent = standing(self.same, place.parent)
+            above = self.keys.get(parent) if parent is not None and parent != ref else None
+            yield from emitting.place_triples(place, self.keys[ref], above, _place_class(place))
+            yield from origin.reference(self.keys[ref], ref, place.global_id, place.name)
+
+    def _group_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
+        own = set(self.equipment)
+        for group in (*self.zones, *self.systems):
+            members = self.rooms_in(group) if group in self.zones else [ref for ref in dict.fromkeys(group.members) if ref in own]
+            key, value = self.keys[group.ref], f".{group.predefined}" if group.predefined else ""
+            kind = group_class(group)
+            yield from emitting.group_triples(key, kind, group.name, group.ifc_class + value, (self.keys[ref] for ref in members))
+            yield from origin.reference(key, group.ref, group.global_id, group.name)
+
+    def _equipment_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
+        for ref in self.equipment:
+            element, key, placement = self.inventory.elements[ref], self.keys[ref], self.placements[ref]
+            location = self.key_or_none(placement.room) or self.key_or_none(self.storey_of_element(ref))
+            yield from emitting.equipment_triples(element, self.classes[ref], key, location, placement)
+            yield from origin.reference(key, ref, element.global_id, element.name)
+        buildings = [ref for ref, place in self.places.items() if place.kind == "building"]
+        if len(buildings) == 1:
+            meters = [(self.keys[ref], self.classes[ref].brick) for ref in self.equipment]
+            yield from emitting.metered_triples(meters, self.keys[buildings[0]])
+
+    def _point_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
+        for point in self.points:
+            key = self.keys[_node(point)]
+            yield from emitting.point_triples(point, self.classes[point.element], key, self.key_or_none(point.owner))
+            if not point.extra:
+                element = self.inventory.elements[point.element]
+                yield from origin.reference(key, point.element, element.global_id, element.name)
+
+    def _class_of(self, ref: Ref) -> str:
+        if ref in self.classes:
+            return self.classes[ref].brick
+        return "rec:Room" if ref in self.rooms else "rec:HVACZone"
+
+
+def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str]) -> Reading:
+    """Inventory, federate, classify, place, find points, trace, name: in this order."""
+    inventory = take_inventory(models)
+    same = same_places(inventory)
+    shapes = _shapes(models, same)
+    places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
+    rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
+    classes = {ref: classify(element) for ref, element in inventory.elements.items()}
+    placements = _placed(models, inventory, same, {ref: s for ref, s in shapes.items() if ref in rooms}, rooms, classes)
+    fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
+
+    def place_of(ref: Ref) -> Ref | None:
+        element = inventory.elements[ref]
+        storey = inventory.storey_of.get(element.container) if element.container is not None else None
+        return placements[ref].room or standing(same, storey) or fallback
+
+    points = find_points(inventory, classes, placements, place_of)
+    own = {p.element for p in points if not p.extra}
+    equipment = [ref for ref, v in classes.items() if v.outcome is not Outcome.PASSIVE and ref not in own]
+    zones = [g for g in inventory.groups if g.ifc_class in ("IfcZone", "IfcSpatialZone")]
+    systems = [g for g in inventory.groups if g not in zones]
+    traced = trace(inventory.links, set(equipment))
+    keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
+    reading = Reading(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
+    air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
+    serving = served_zones({ref: classes[ref].brick for ref in equipment}, placements, traced, inventory.serves, air_zones)
+    return replace(reading, serving=serving)
+
+
+def group_class(group: Group) -> str:
+    """Zone or system class; a bare IfcZone that names air conditioning is a zone of air."""
+    row = mapping().get((group.ifc_class, group.predefined)) or mapping().get((group.ifc_class, ""))
+    kind = row.brick if row else "brick:System"
+    named = any(word in group.name.lower() for word in _AIR_ZONE_WORDS)
+    return "rec:HVACZone" if group.ifc_class == "IfcZone" and named else kind
+
+
+def _place_class(place: Place) -> str:
+    """Empty for a space that is no room (gross floor area)."""
+    if place.kind == "space":
+        row = mapping().get(("IfcSpace", place.predefined)) or mapping()["IfcSpace", ""]
+        return row.brick
+    return emitting.PLACE_CLASS[place.kind]
+
+
+def _shapes(models: Sequence[Model], same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
+    shapes: dict[Ref, RoomShape] = {}
+    for ref, shape in room_shapes(models).items():
+        shapes.setdefault(same.get(ref, ref), shape)
+    return shapes
+
+
+def _placed(
+    models: Sequence[Model],
+    inventory: Inventory,
+    same: Mapping[Ref, Ref],
+    shapes: Mapping[Ref, RoomShape],
+    rooms: Mapping[Ref, Place],
+    classes: Mapping[Ref, Classified],
+) -> dict[Ref, Placement]:
+    """The ladder: containment and point for all, then footprints for the few that these leave open."""
+    finder = RoomFinder(shapes)
+    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].outcome is not Outcome.PASSIVE}
+    placements = {ref: finder.place(standing(same, e.container), e.position, rooms) for ref, e in elements.items()}
+    unsure = [ref for ref, e in elements.items() if finder.worth_meshing(placements[ref], e.position)]
+    for ref, around in footprints(models, unsure).items():
+        better = finder.by_footprint(around)
+        if better.room is not None:
+            placements[ref] = better
+    return placements
+
+
+def _measured(place: Place, shape: RoomShape | None) -> Place:
+    """A room's area, height and volume: as stated, else from its body."""
+    if shape is None:
+        return place
+    area = place.area_m2 or round(float(shape.floor.area), 4)
+    height = place.height_m or round(shape.z_max - shape.z_min, 4)
+    return replace(place, area_m2=area, height_m=height, volume_m3=place.volume_m3 or round(area * height, 4))
+
+
+def _node(point: FoundPoint) -> NodeRef:
+    return (*point.element, point.extra) if point.extra else point.element
+
+
+def _named(
+    inventory: Inventory, places: Mapping[Ref, Place], rooms: Mapping[Ref, Place], equipment: Sequence[Ref], points: Sequence[FoundPoint]
+) -> Iterator[Named]:
+    for point in points:
+        element = inventory.elements[point.element]
+        yield Named(_node(point), "point", point.name, _identity(element, inventory), "" if point.extra else element.global_id)
+    for ref in equipment:
+        element = inventory.elements[ref]
+        yield Named(ref, "equipment", element.name, _identity(element, inventory), element.global_id)
+    for ref, place in places.items():
+        if place.kind != "space" or ref in rooms:
+            above = place.parent and inventory.places.get(place.parent)
+            identity = f"{place.ifc_class}|{place.name}|{place.long_name}|{above.name if above else ''}|{place.area_m2}"
+            yield Named(ref, _KEY_KIND[place.kind], place.name or place.long_name, identity, place.global_id)
+
+
+def _named_group(group: Group) -> Named:
+    kind = "zone" if group.ifc_class in ("IfcZone", "IfcSpatialZone") else "system"
+    return Named(group.ref, kind, group.name, f"{group.ifc_class}|{group.predefined}|{len(group.members)}", group.global_id)
+
+
+def _identity(element: Element, inventory: Inventory) -> str:
+    """What tells namesakes apart: type, storey and place to the decimetre; not the order in the file and not the GlobalId."""
+    storey = inventory.storey_of.get(element.container) if element.container is not None else None
+    name = inventory.places[storey].name if storey is not None else ""
+    spot = ",".join(f"{round(v, 1):.1f}" for v in element.position) if element.position else ""
+    return f"{ifc_type(element)}|{element.name}|{name}|{spot}"

@@ -1,0 +1,61 @@
+"""Panels, tiles and tables."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+Component = Any  # Dash has no types of its own
+
+
+def panel(title: str, children: Sequence[Component], name: str = "", tools: Sequence[Component] = ()) -> Component:
+    """A titled box of the page; `tools` stand beside the title."""
+    bar = html.Div([html.H2(title), html.Div(list(tools), className="tools")], className="panel-bar")
+    return html.Section([bar, *children], className=f"panel {name}".strip())
+
+
+def tile(name: str, label: str) -> Component:
+    """One key figure; value and note are filled in live under `<name>-value` and `<name>-note`."""
+    return html.Div(
+        [
+            html.Div(label, className="tile-label"),
+            html.Div("–", id=f"{name}-value", className="tile-value"),
+            html.Div("", id=f"{name}-note", className="tile-note"),
+        ],
+        className="tile",
+        id=name,
+    )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], name: str = "") -> Component:
+    """A small table for reading, not for work; the first column names the row."""
+    body = [
+        html.Tr(
+            [
+                html.Th(cell, scope="row") if i == 0 else html.Td(cell, className="num" if _is_number(cell) else "")
+                for i, cell in enumerate(row)
+            ]
+        )
+        for row in rows
+    ]
+    head = html.Thead(html.Tr([html.Th(h, scope="col") for h in heads]))
+    return html.Div(html.Table([head, html.Tbody(body)], className="table"), className=f"scroll {name}".strip())
+
+
+def button(label: str, name: str, kind: str = "default", **more: Any) -> Component:
+    """A button: `filled` for the main deed of a form, `danger` for what needs care."""
+    variant = {"filled": "filled", "danger": "outline"}.get(kind, "default")
+    return dmc.Button(
+        label, id=name, variant=variant, color="red" if kind == "danger" else "slate", size="sm", className=f"button-{kind}", **more
+    )
+
+
+def said(name: str) -> Component:
+    """Where a form says what became of it."""
+    return html.Div("", id=name, className="said", role="status")
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, str) and re.fullmatch(r"[-–−]?[\d\u202f., ]*( ?[%s])?", cell) is not None

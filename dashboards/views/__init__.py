@@ -1,0 +1,1 @@
+"""What the pages show, as pure functions from facts to frozen values; nothing here knows Dash."""

@@ -1,0 +1,1 @@
+"""carbon: emission factors as exact records, and emissions to the gram from metered energy. Integers and exact fractions only."""

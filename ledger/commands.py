@@ -1,0 +1,229 @@
+"""Commands of the ledger: witness, group, device, bundle, verify."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger import custody
+from ledger.errors import KeyFileError, LedgerError, VerificationError
+from ledger.group import Device, Group
+from ledger.log import Reader, Sealed
+from ledger.trust import Trust
+from ledger.verify import Report, verify_bundle
+from ledger.witness import Witness, WitnessServer
+from ledger.witness_client import WitnessClient
+from twin import errors
+from twin.clock import wall_now
+from twin.site import state_root
+from twin.state import StateFolder
+
+State = Annotated[str | None, typer.Option("--state", help="where state lives")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+group_app = typer.Typer(help="Groups: one owner with the government.", no_args_is_help=True)
+device_app = typer.Typer(help="Identities of gateways, meters and bus devices.", no_args_is_help=True)
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """The ledger's errors as the product's, by who must act."""
+    try:
+        yield
+    except VerificationError as error:
+        raise errors.VerificationError(str(error)) from None
+    except KeyFileError as error:
+        raise errors.AccessError(str(error)) from None
+    except LedgerError as error:
+        raise errors.StateError(str(error)) from None
+
+
+def witness(
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 0,
+    name: Annotated[str, typer.Option(help="the government's name")] = "government",
+    state: State = None,
+) -> None:
+    """Run the government's process: it joins groups and cosigns checkpoints."""
+    with _said_plainly():
+        member = Witness(StateFolder(state_root(state)).witness(), name)
+    try:
+        server = WitnessServer(member, port)
+    except OSError as error:
+        member.close()
+        raise errors.WireError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port") from None
+    print(json.dumps({"url": server.url, "name": name, "groups": member.groups()}), flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+        member.close()
+
+
+@group_app.command("create")
+def group_create(
+    name: str,
+    owner: Annotated[str, typer.Option(help="the owner's name")],
+    url: Annotated[str, typer.Option("--witness", help="the government's process, http://host:port")],
+    simulated: Annotated[bool, typer.Option(help="for simulated sites; never mixed with real ones")] = False,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Found a group with the government."""
+    with _said_plainly():
+        folder = StateFolder(state_root(state)).group(name)
+        group = custody.found_group(folder, name, owner, WitnessClient(url), simulated=simulated)
+        _tell(_facts(group, Reader(folder / "log.db")), as_json, f"group {name} of {owner} is founded: {group.id.hex()}")
+
+
+@group_app.command("show")
+def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
+    """Who belongs to a group, and how far its log is sealed and final."""
+    with _said_plainly():
+        reader = Reader(_folder(state, name) / "log.db")
+        facts = _facts(reader.group(), reader)
+    members = "\n".join(f"  {m['role']}: {m['name']}" for m in facts["members"])
+    _tell(facts, as_json, f"group {name}, {facts['size']} entries, {facts['final_size']} of them final\n{members}")
+
+
+@group_app.command("trust")
+def group_trust(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
+    """Write the keys an inspector checks this group against, from the government's own store."""
+    with _said_plainly():
+        folder = StateFolder(state_root(state)).witness()
+        if not (folder / "witness.db").exists():
+            raise errors.StateError(f"{folder}: no government runs here; ask where `wattproof witness` runs")
+        trust = Witness(folder).trust(name)
+        custody.export_trust(trust, out)
+    _tell({"group": trust.group.hex(), "file": str(out)}, as_json, f"trust file of group {name}: {out}")
+
+
+@device_app.command("list")
+def device_list(group: str, state: State = None, as_json: AsJson = False) -> None:
+    """Every device of a group with its kind and status."""
+    with _said_plainly():
+        devices = Reader(_folder(state, group) / "log.db").group().devices.values()
+    facts = [_device(device) for device in devices]
+    text = "\n".join(f"{d['device']}: {d['kind']}, {d['status']}" + (f" (by {d['vouched_by']})" if d["vouched_by"] else "") for d in facts)
+    _tell({"group": group, "devices": facts}, as_json, text or "no devices")
+
+
+@device_app.command("enrol")
+def device_enrol(
+    group: str,
+    source: Annotated[str, typer.Argument(help="<site>:<device>")],
+    fingerprint: Annotated[list[str] | None, typer.Option(help="name=value, as read from the device; several times")] = None,
+    vouched_by: Annotated[str, typer.Option(help="the gateway that signs for it")] = "",
+    brick: str = "",
+    address: str = "",
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Enrol a device: with fingerprint and gateway, or with a key and certificate of its own."""
+    pairs = dict(item.partition("=")[::2] for item in fingerprint or [])
+    with _said_plainly():
+        enrolment = custody.Enrolment(source, brick, address, pairs, vouched_by)
+        _tell_sealed(custody.enrol_device(_folder(state, group), enrolment), as_json, f"{source} is enrolled")
+
+
+@device_app.command("revoke")
+def device_revoke(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
+    """End a device's right to sign, from this entry of the log on."""
+    with _said_plainly():
+        _tell_sealed(custody.revoke_device(_folder(state, group), source, reason), as_json, f"{source} is revoked")
+
+
+def bundle(
+    group: str,
+    out: Annotated[Path, typer.Option("--out")],
+    first: Annotated[int | None, typer.Option(help="first entry of a period")] = None,
+    end: Annotated[int | None, typer.Option(help="entry after the period's last")] = None,
+    seen_size: Annotated[int, typer.Option(help="size of the checkpoint the inspector saw last")] = 0,
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a group's evidence out as one file."""
+    if (first is None) != (end is None):
+        raise errors.StateError("a period needs both --first and --end; leave both out for everything")
+    period = (first, end) if first is not None and end is not None else None
+    with _said_plainly():
+        made = custody.make_bundle(_folder(state, group), out, period, seen_size)
+    checkpoint = made.note.checkpoint
+    facts = {"file": str(out), "entries": len(made.pieces), "size": checkpoint.size, "root": checkpoint.root.hex()}
+    _tell(facts, as_json, f"{out}: {len(made.pieces)} entries under a checkpoint of {checkpoint.size}")
+
+
+def verify(
+    evidence: Annotated[Path, typer.Argument(metavar="BUNDLE")],
+    trust: Annotated[Path | None, typer.Option(help="trust file from the government")] = None,
+    seen: Annotated[Path | None, typer.Option(help="the checkpoint you saw last")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle offline against keys you already hold."""
+    with _said_plainly():
+        held = Trust.from_json(_read(trust)) if trust else None
+        report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now())
+    _tell(report.to_json(), as_json, _report_text(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _report_text(report: Report) -> str:
+    words = {True: "ok", False: "FAILED", None: "-"}
+    lines = [f"{step.number:2} {words[step.ok]:6} {step.what}: {step.detail}" for step in report.steps]
+    return "\n".join([*lines, f"{'verified' if report.ok else 'NOT verified'}: {report.size} entries of group {report.group}"])
+
+
+def _facts(group: Group, reader: Reader) -> dict[str, Any]:
+    newest, final = reader.newest().checkpoint, reader.final()
+    return {
+        "name": group.founding.name,
+        "group": group.id.hex(),
+        "simulated": group.founding.simulated,
+        "members": [{"source": m.source, "name": m.name, "role": m.role, "key": m.key.text} for m in group.members.values()],
+        "devices": len(group.devices),
+        "size": newest.size,
+        "root": newest.root.hex(),
+        "final_size": final.checkpoint.size if final else 0,
+        "cosigned_by": [name for name, _ in reader.cosigned(final.checkpoint.size)] if final else [],
+    }
+
+
+def _device(device: Device) -> dict[str, Any]:
+    return {
+        "device": device.source,
+        "kind": device.kind,
+        "status": device.status,
+        "since": device.since,
+        "vouched_by": device.vouched_by,
+        "brick": device.brick,
+        "address": device.address,
+        "key": device.key.text if device.key else "",
+    }
+
+
+def _folder(state: str | None, group: str) -> Path:
+    folder = state_root(state) / "groups" / group
+    if not (folder / "log.db").exists():
+        raise errors.StateError(f"{folder}: there is no group {group}; create it with `wattproof group create {group}`")
+    return folder
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.StateError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def _tell_sealed(sealed: Sealed, as_json: bool, text: str) -> None:
+    facts = {"entries": list(sealed.numbers), "size": sealed.checkpoint.size}
+    _tell(facts, as_json, f"{text}, entry {sealed.numbers[0]}; final when the government has cosigned {sealed.checkpoint.size}")
+
+
+def _tell(facts: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(facts, ensure_ascii=False) if as_json else text)

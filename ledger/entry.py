@@ -1,0 +1,312 @@
+"""The leaf: one sealed statement of one source, and the body it commits to.
+
+An entry is a small signed map; its body lies beside the log, encrypted, and may go while the entry stays.
+Every field of a body has its own salt, so that one field can be shown without the others.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ledger.cbor import Value, decode, encode
+from ledger.errors import FormatError
+from ledger.tree import HASH_BYTES, leaf_hash, make_inclusion, range_hash_of, root_of, verify_inclusion
+
+VERSION = 1
+NO_HASH = b"\x00" * HASH_BYTES  # `prev` of a source's first entry
+NO_GROUP = b"\x00" * HASH_BYTES  # `group` of the founding entry: its own hash becomes the group's id
+ENTRY_BYTES_MAX = 2048  # C2SP entry bundles hold 65,535; ours are some 330, two signatures 430
+BODY_BYTES_MAX = 1 << 20  # 5,000 points of a batch are some 200 kB
+NAME_CHARS_MAX = 128
+TIME_MS_MAX = 253_402_300_799_999  # the end of year 9999, the last that calendars here can show
+SIGNATURE_BYTES = 64
+SECRET_BYTES = 16
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """Who signs a kind, and whether its body is open to every reader of the log (registry) or sealed for members."""
+
+    signer: str  # members: owner and government both; owner; member: one of them; device; log
+    open: bool = False
+
+
+KINDS: Mapping[str, KindRule] = {
+    "group.found": KindRule("members", open=True),
+    "member.join": KindRule("members", open=True),
+    "member.leave": KindRule("members", open=True),
+    "key.rotate": KindRule("members", open=True),  # a member's new keys
+    "policy.install": KindRule("members", open=True),
+    "device.enrol": KindRule("owner", open=True),
+    "device.rotate": KindRule("owner", open=True),
+    "device.suspend": KindRule("owner", open=True),
+    "device.resume": KindRule("owner", open=True),
+    "device.revoke": KindRule("owner", open=True),
+    "device.calibrate": KindRule("owner", open=True),
+    "device.replace": KindRule("owner", open=True),
+    "device.seen": KindRule("device"),  # a fingerprint read again
+    "reading.batch": KindRule("device"),
+    "control.action": KindRule("device"),
+    "control.mode": KindRule("device"),
+    "control.refusal": KindRule("device"),
+    "control.release": KindRule("device"),
+    "twin.import": KindRule("device"),
+    "baseline.reference": KindRule("device"),
+    "comfort.period": KindRule("device"),
+    "emission.period": KindRule("device"),
+    "saving.period": KindRule("device"),
+    "alarm.raised": KindRule("device"),
+    "alarm.acknowledged": KindRule("device"),
+    "alarm.escalated": KindRule("device"),
+    "alarm.cleared": KindRule("device"),
+    "declaration.made": KindRule("member"),
+    "dispute.opened": KindRule("member"),
+    "ruling": KindRule("member"),
+    "access.read": KindRule("member"),
+    "state": KindRule("log", open=True),  # the last leaf of each checkpoint
+    "refused": KindRule("log", open=True),  # what the log turned away, and why
+    "gap": KindRule("log", open=True),  # numbers of a device that never came
+}
+
+
+class Signer(Protocol):
+    """Whoever can sign: a key file now, a secure element later."""
+
+    @property
+    def key_id(self) -> bytes: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The named fields of a statement in their order, and the secret their salts come from."""
+
+    fields: tuple[tuple[str, Value], ...]
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != SECRET_BYTES:
+            raise FormatError(f"a body's secret has {SECRET_BYTES} bytes, got {len(self.secret)}")
+        if not self.fields:
+            raise FormatError("a body has one field at least")
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Value] | Iterable[tuple[str, Value]], secret: bytes) -> "Body":
+        """A body from a mapping, or from pairs where a name may come again (readings of one point)."""
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        return cls(tuple((name, value) for name, value in pairs), secret)
+
+    @property
+    def root(self) -> bytes:
+        """What the entry commits to."""
+        return root_of(self._leaves())
+
+    def encode(self) -> bytes:
+        data = encode({"fields": [[name, value] for name, value in self.fields], "secret": self.secret})
+        if len(data) > BODY_BYTES_MAX:
+            raise FormatError(f"a body has at most {BODY_BYTES_MAX} bytes, got {len(data)}; make smaller batches")
+        return data
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Body":
+        if len(data) > BODY_BYTES_MAX:
+            raise FormatError(f"a body has at most {BODY_BYTES_MAX} bytes, got {len(data)}")
+        value = decode(data)
+        if not isinstance(value, dict) or set(value) != {"fields", "secret"}:
+            raise FormatError("a body is a map of fields and secret")
+        fields, secret = value["fields"], value["secret"]
+        pairs = isinstance(fields, list) and all(isinstance(f, list) and len(f) == 2 and type(f[0]) is str for f in fields)
+        if not pairs or type(secret) is not bytes:
+            raise FormatError("a body's fields are pairs of name and value, its secret bytes")
+        return cls(tuple((name, item) for name, item in fields), secret)
+
+    def by_name(self) -> dict[str, Any]:
+        """The fields as a mapping; FormatError when a name comes twice, because then one would hide the other."""
+        result = dict(self.fields)
+        if len(result) != len(self.fields):
+            raise FormatError("a field name comes twice where each must be alone")
+        return result
+
+    def disclose(self, number: int) -> "Disclosed":
+        """One field with all that is needed to check it, and nothing of the others."""
+        leaves = self._leaves()
+        name, value = self.fields[number]
+        path = make_inclusion(number, len(leaves), range_hash_of(leaves))
+        return Disclosed(name, value, salt(self.secret, number), number, len(leaves), tuple(path))
+
+    def _leaves(self) -> list[bytes]:
+        return [_field_leaf(salt(self.secret, n), name, value) for n, (name, value) in enumerate(self.fields)]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """One field of a body, provable against the entry's commitment without the rest."""
+
+    name: str
+    value: Value
+    salt: bytes
+    number: int
+    of: int
+    path: tuple[bytes, ...]
+
+    def verify(self, body_root: bytes) -> None:
+        """Raise unless this field stands in the body that `body_root` commits to."""
+        verify_inclusion(_field_leaf(self.salt, self.name, self.value), self.number, self.of, self.path, body_root)
+
+
+def salt(secret: bytes, number: int) -> bytes:
+    """The salt of field `number`: whoever lacks the secret cannot guess a value and try it."""
+    return hmac.digest(secret, number.to_bytes(4, "big"), "sha256")[:SALT_BYTES]
+
+
+def _field_leaf(salt_: bytes, name: str, value: Value) -> bytes:
+    return leaf_hash(encode([salt_, name, value]))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One leaf. `time` is the site's time, `wall` the calendar's, both in ms since 1970 UTC."""
+
+    group: bytes
+    kind: str
+    source: str
+    seq: int
+    prev: bytes
+    time_ms: int
+    wall_ms: int
+    simulated: bool
+    body: bytes
+    keys: tuple[bytes, ...]
+    signatures: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise FormatError(f"kind {self.kind!r} is unknown; a new kind needs a new version of the format")
+        if not 0 < len(self.source) <= NAME_CHARS_MAX or not self.source.isprintable() or not self.source.isascii():
+            raise FormatError(f"source {self.source!r} must be 1 to {NAME_CHARS_MAX} printable ASCII characters")
+        if self.seq < 1 or not 0 <= self.time_ms <= TIME_MS_MAX or not 0 <= self.wall_ms <= TIME_MS_MAX:
+            raise FormatError(
+                f"{self.source}: seq begins at 1, times lie between 1970 and 9999, got {self.seq}, {self.time_ms} and {self.wall_ms}"
+            )
+        if any(len(part) != HASH_BYTES for part in (self.group, self.prev, self.body, *self.keys)):
+            raise FormatError(f"{self.source}: group, prev, body and key ids have {HASH_BYTES} bytes each")
+        if not 1 <= len(self.keys) <= 4 or any(len(s) != SIGNATURE_BYTES for s in self.signatures):
+            raise FormatError(f"{self.source}: one to four keys, signatures of {SIGNATURE_BYTES} bytes each")
+
+    @property
+    def hash(self) -> bytes:
+        """The leaf hash: it covers the signatures too, as ECDSA has a second valid spelling of each."""
+        return leaf_hash(self.encode())
+
+    @property
+    def rule(self) -> KindRule:
+        return KINDS[self.kind]
+
+    def message(self) -> bytes:
+        """What the signers sign: led by version and kind, so that it can never pass for something else."""
+        return f"wattproof entry v{VERSION} {self.kind}\n".encode() + encode(self._unsigned())
+
+    def encode(self) -> bytes:
+        if len(self.signatures) != len(self.keys):
+            raise FormatError(f"{self.kind} needs {len(self.keys)} signatures, has {len(self.signatures)}")
+        return encode({**self._unsigned(), "sig": b"".join(self.signatures)})
+
+    def _unsigned(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "group": self.group,
+            "kind": self.kind,
+            "source": self.source,
+            "seq": self.seq,
+            "prev": self.prev,
+            "time": self.time_ms,
+            "wall": self.wall_ms,
+            "simulated": self.simulated,
+            "body": self.body,
+            "key": b"".join(self.keys),
+        }
+
+    def signed_by(self, *signers: Signer) -> "Entry":
+        """This entry with the signatures of all its signers, in the order of its keys."""
+        assert tuple(s.key_id for s in signers) == self.keys, "the signers are those whose keys the entry names"
+        message = self.message()
+        return replace(self, signatures=tuple(signer.sign(message) for signer in signers))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Entry":
+        """Read a leaf; FormatError unless it is exactly what `encode` writes."""
+        if len(data) > ENTRY_BYTES_MAX:
+            raise FormatError(f"an entry has at most {ENTRY_BYTES_MAX} bytes, got {len(data)}")
+        value = decode(data)
+        if not isinstance(value, dict) or {k: type(v) for k, v in value.items()} != _TYPES:
+            raise FormatError(f"an entry is a map of {', '.join(_TYPES)} with their types")
+        if value["v"] != VERSION:
+            raise FormatError(f"entry version {value['v']} is unknown, this is version {VERSION}")
+        entry = cls(
+            value["group"],
+            value["kind"],
+            value["source"],
+            value["seq"],
+            value["prev"],
+            value["time"],
+            value["wall"],
+            value["simulated"],
+            value["body"],
+            _pieces(value["key"], HASH_BYTES),
+            _pieces(value["sig"], SIGNATURE_BYTES),
+        )
+        if entry.encode() != data:
+            raise FormatError("an entry that does not encode back to itself")
+        return entry
+
+
+_TYPES: dict[str, type] = {
+    "v": int,
+    "group": bytes,
+    "kind": str,
+    "source": str,
+    "seq": int,
+    "prev": bytes,
+    "time": int,
+    "wall": int,
+    "simulated": bool,
+    "body": bytes,
+    "key": bytes,
+    "sig": bytes,
+}
+
+
+def _pieces(data: bytes, size: int) -> tuple[bytes, ...]:
+    return tuple(data[i : i + size] for i in range(0, len(data), size))
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed entry with its body, as it travels from a source to the log."""
+
+    entry: Entry
+    body: Body
+
+    def encode(self) -> bytes:
+        """One record: the entry's bytes and the body's, complete."""
+        return encode([self.entry.encode(), self.body.encode()])
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Signed":
+        """Read a record as it came from a device; FormatError when entry and body do not belong together."""
+        value = decode(data)
+        if not isinstance(value, list) or [type(part) for part in value] != [bytes, bytes]:
+            raise FormatError("a record is a list of an entry's bytes and a body's")
+        signed = cls(Entry.decode(value[0]), Body.decode(value[1]))
+        if signed.body.root != signed.entry.body:
+            raise FormatError(f"{signed.entry.source} {signed.entry.seq}: the body is not the one that was signed")
+        return signed
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256, for whatever is not a tree."""
+    return hashlib.sha256(data).digest()

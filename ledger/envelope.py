@@ -1,0 +1,76 @@
+"""Bodies sealed for the group's members: AES-256-GCM under the group's data key, the key wrapped per member with HPKE."""
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from ledger.cbor import encode
+from ledger.entry import BODY_BYTES_MAX, Entry
+from ledger.errors import FormatError, LedgerError
+from ledger.keys import EnvelopeKey, PublicKey
+
+DATA_KEY_BYTES = 32
+EPOCH_FIRST = 1
+PAD_STEP_BYTES = 1024  # so that a body's size does not tell what went on
+_NONCE_BYTES = 12
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
+
+
+def new_data_key() -> bytes:
+    """The key of one group and epoch."""
+    return os.urandom(DATA_KEY_BYTES)
+
+
+def wrap_data_key(data_key: bytes, member: PublicKey, log: PublicKey, epoch: int) -> bytes:
+    """The data key for one member. The log's key binds it to the group, whose id does not exist before it is founded."""
+    return _SUITE.encrypt(data_key, x25519.X25519PublicKey.from_public_bytes(member.raw), info=_info(log, epoch))
+
+
+def unwrap_data_key(wrapped: bytes, member: EnvelopeKey, log: PublicKey, epoch: int) -> bytes:
+    """The data key; LedgerError when it was wrapped for somebody else or for another group."""
+    try:
+        data_key = _SUITE.decrypt(wrapped, member.private, info=_info(log, epoch))
+    except (InvalidTag, ValueError):
+        raise LedgerError("this data key was wrapped for another member or another group; use the key of a member") from None
+    if len(data_key) != DATA_KEY_BYTES:
+        raise FormatError(f"a data key has {DATA_KEY_BYTES} bytes, got {len(data_key)}")
+    return data_key
+
+
+def _info(log: PublicKey, epoch: int) -> bytes:
+    # This HPKE takes no associated data: group and epoch are bound by `info`.
+    return encode(["wattproof data key v1", log.raw, epoch])
+
+
+def seal_body(data_key: bytes, entry: Entry, body: bytes, epoch: int) -> bytes:
+    """A body as it lies beside the log; it opens only for this group, epoch, source and number."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(data_key).encrypt(nonce, _pad(body), _context(entry, epoch))
+
+
+def open_body(data_key: bytes, entry: Entry, box: bytes, epoch: int) -> bytes:
+    """The body of `entry`; LedgerError when key, entry or box do not belong together."""
+    try:
+        padded = AESGCM(data_key).decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], _context(entry, epoch))
+    except (InvalidTag, ValueError):
+        raise LedgerError(f"the body of {entry.source} {entry.seq} does not open with this key; is it another group's?") from None
+    return _unpad(padded)
+
+
+def _context(entry: Entry, epoch: int) -> bytes:
+    return encode([entry.group, epoch, entry.source, entry.seq])
+
+
+def _pad(body: bytes) -> bytes:
+    framed = len(body).to_bytes(4, "big") + body
+    return framed + b"\x00" * (-len(framed) % PAD_STEP_BYTES)
+
+
+def _unpad(padded: bytes) -> bytes:
+    length = int.from_bytes(padded[:4], "big")
+    if length > BODY_BYTES_MAX or _pad(padded[4 : 4 + length]) != padded:
+        raise FormatError("a sealed body with false padding")
+    return padded[4 : 4 + length]

@@ -1,0 +1,51 @@
+"""Making bundles from a log. The verifier reads the format in ledger/bundle.py and shares nothing with this module."""
+
+from collections.abc import Iterator
+
+from ledger.bundle import Bundle, Piece
+from ledger.entry import Entry
+from ledger.envelope import open_body
+from ledger.errors import LedgerError
+from ledger.group import REGISTRY_KINDS
+from ledger.log import OPEN, Reader
+
+
+def whole_bundle(log: Reader, data_key: bytes | None) -> Bundle:
+    """Every entry up to the newest cosigned checkpoint (or the newest, when none is). Without data key bodies stay sealed."""
+    note = log.final() or log.newest()
+    size = note.checkpoint.size
+    return Bundle(log.group(1).id, note, 0, size, tuple(_pieces(log, 0, size, data_key)), (), 0, ())
+
+
+def range_bundle(log: Reader, data_key: bytes | None, first: int, end: int, seen_size: int = 0) -> Bundle:
+    """The checkpoints that hold entries `first` to `end`, with all registry entries and proofs.
+
+    `seen_size`: the size of the checkpoint the inspector saw last, to prove that the log only grew since.
+    """
+    note = log.final() or log.newest()
+    size = note.checkpoint.size
+    low, high = _whole_checkpoints(log, first, end, size)
+    if not 0 <= seen_size <= size:
+        raise LedgerError(f"the inspector saw {seen_size} entries, the newest checkpoint has {size}; is this the same log?")
+    wanted = {row.number for row in log.stored(0, size, REGISTRY_KINDS)} | {low - 1, size - 1} - {-1}
+    outside = [piece for number in sorted(wanted) if not low <= number < high for piece in _pieces(log, number, number + 1, data_key)]
+    pieces = sorted([*outside, *_pieces(log, low, high, data_key)], key=lambda piece: piece.number)
+    proofs = tuple(tuple(log.inclusion(piece.number, size)) for piece in pieces)
+    seen_proof = tuple(log.consistency(seen_size, size))
+    return Bundle(log.group(1).id, note, low, high, tuple(pieces), proofs, seen_size, seen_proof)
+
+
+def _whole_checkpoints(log: Reader, first: int, end: int, size: int) -> tuple[int, int]:
+    """Widen a range to whole checkpoints: only between two state leaves can a gap be seen."""
+    if not 0 <= first < end <= size:
+        raise LedgerError(f"entries {first} to {end} are not within the {size} that are cosigned")
+    bounds = [0] + [at for at, _ in log.checkpoints()]
+    return max(at for at in bounds if at <= first), min(at for at in bounds if at >= end)
+
+
+def _pieces(log: Reader, low: int, high: int, data_key: bytes | None) -> Iterator[Piece]:
+    for number, leaf, epoch, box in log.leaf_bytes(low, high):
+        if epoch == OPEN or data_key is None:
+            yield Piece(number, leaf, epoch, box)
+        else:
+            yield Piece(number, leaf, OPEN, open_body(data_key, Entry.decode(leaf), box, epoch))

@@ -1,0 +1,427 @@
+"""The recorder follows a site's journal and seals what it says, seconds later; control never waits for it.
+
+Each round: rows after the cursor -> statements of the gateway (and records that meters signed themselves) -> one checkpoint,
+in whose transaction the contracts and the hourly claims follow -> the witness's cosignature. The cursor stands in the entries
+themselves, so whatever was sealed is known to have been sealed: no row is lost and none is sealed twice.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger import statements
+from ledger.carbon.claims import KIND as CLAIM
+from ledger.carbon.claims import ClaimBook, Terms
+from ledger.carbon.factors import FactorError
+from ledger.cbor import Value
+from ledger.contracts.policies import contracts
+from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
+from ledger.entry import Signed
+from ledger.errors import ForkError, LedgerError, WitnessAwayError
+from ledger.group import ACTIVE, Group
+from ledger.log import Log, Sealed
+from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
+from ledger.source import Source, from_ms
+from ledger.witness_client import WitnessClient, cosign_newest
+from twin.clock import monotonic_s, wall_now
+from twin.journal import Journal, Record, Row
+from twin.state import read_json, write_json
+
+ROWS_MOST = 4000  # one checkpoint's rows: some 20 cycles of 200 commands; keeps a transaction below a second
+ANSWER_WAIT = timedelta(seconds=30)  # a write is tried and read back within 10 s; after 30 the command is sealed unanswered
+WITNESS_TIMEOUT_S = 2.0
+WITNESS_PAUSE_S = 15.0  # a witness that is away is asked again after this long
+DELAYS_KEPT = 20_000  # enough for a 95th percentile of a day
+ALARMS_LOOKED_BACK = 2000
+NOT_SEALED = frozenset({"forecast", "request", "prior", "sign_in"})
+ALARM_PRIORITY = {"warn": 120, "alarm": 60, "critical": 20}
+
+
+@dataclass
+class _Chunk:
+    """What one checkpoint is made from."""
+
+    rows: list[Row]
+    last: int
+    said: list[tuple[str, statements.Fields, Row] | bytes] = field(default_factory=list)
+    batch: list[Row] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+
+    def flush(self) -> None:
+        """Close the batch of a cycle; what meters signed in that cycle follows it."""
+        if self.batch:
+            self.said.append(("reading.batch", statements.batch(self.batch), self.batch[-1]))
+        self.said += self.records
+        self.batch, self.records = [], []
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How long journal rows waited for their checkpoint, in seconds."""
+
+    count: int
+    p50_s: float
+    p95_s: float
+    longest_s: float
+
+
+class Recorder:
+    """Seals one site's journal into its group's log."""
+
+    def __init__(self, folder: Path, terms: Terms, journal: Journal, *, simulated: bool, witness_url: str = "") -> None:
+        self.site = terms.site
+        self.gateway = f"{terms.site}:{GATEWAY}"
+        self._folder, self._terms, self._journal = folder, terms, journal
+        self._log: Log = open_log(folder)
+        self._client = WitnessClient(witness_url, WITNESS_TIMEOUT_S) if witness_url else None
+        self._asked_s = -WITNESS_PAUSE_S
+        self._signer = device_signer(folder, self.gateway)
+        self._delays: deque[float] = deque(maxlen=DELAYS_KEPT)
+        self._said_changed: set[str] = set()
+        self._refused_at = 0
+        self._factor_missing = ""
+        _require_same_world(self._log.current, terms.site, simulated)
+        self._stand_where_the_log_stands()
+
+    def open(self) -> None:
+        """Ask the witness first: a log restored from an old backup must not go on. A witness that is away stops nothing."""
+        self._ask_how_far_the_witness_is()
+        self.cosign()
+        self._tell_missing_alarms()
+
+    def step(self) -> int:
+        """Seal what is new; returns how many journal rows were handled. One durable checkpoint, or none when nothing is new."""
+        chunk = self._next_chunk()
+        if chunk is None:
+            return 0
+        if not self._gateway_may_speak():
+            return self._refuse_once(chunk)
+        self._enrol_found(chunk.rows)
+        if chunk.said:
+            self._seal(chunk)
+        self.cursor = chunk.last
+        self._keep_status()
+        return len(chunk.rows)
+
+    def cosign(self) -> bool:
+        """Have the newest checkpoint cosigned; False while the witness is away. ForkError stops the sealing."""
+        if self._client is None or monotonic_s() - self._asked_s < WITNESS_PAUSE_S:
+            return False
+        try:
+            self.final_size = cosign_newest(self._log, self._client)
+        except WitnessAwayError:
+            self._asked_s = monotonic_s()
+            return False
+        return True
+
+    def _ask_how_far_the_witness_is(self) -> None:
+        """Offer the newest cosigned checkpoint again: a witness that has seen a longer log answers with its size."""
+        note = self._log.newest()
+        size = note.checkpoint.size
+        if self._client is None or not self._log.cosigned(size):
+            return  # the first cosigning asks
+        try:
+            status, told = self._client.add_checkpoint(size, [], note)
+        except WitnessAwayError:
+            self._asked_s = monotonic_s()
+            return
+        if status == 409:
+            raise ForkError(
+                f"{self._folder}: the witness has seen {told.strip()} entries, this log has {size}; restore the log to size {told.strip()}"
+            )
+
+    def finish(self) -> None:
+        """Seal what is there, ask the witness a last time, and close."""
+        while self.step():
+            pass
+        self._asked_s = -WITNESS_PAUSE_S
+        self.cosign()
+        self._keep_status()
+        self.close()
+
+    def close(self) -> None:
+        self._log.close()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the newest checkpoint still lacks its cosignature."""
+        return self._client is not None and self.final_size != self._log.size()
+
+    def delay(self) -> Delay:
+        """How long rows waited for their checkpoint."""
+        waits = sorted(self._delays) or [0.0]
+        count = len(waits)
+        return Delay(len(self._delays), waits[count // 2], waits[min(count - 1, count * 95 // 100)], waits[-1])
+
+    # Where the log stands: everything below follows from sealed entries.
+
+    def _stand_where_the_log_stands(self) -> None:
+        self.final_size = 0
+        self.cursor = self._kept_cursor()
+        self._unanswered: set[str] = set()
+        self._alarms: deque[tuple[int, str]] = deque(maxlen=ALARMS_LOOKED_BACK)
+        group = self._log.current
+        self._policies = dict(group.policies)
+        self._contracts = Contracts(list(contracts().values()), group.policies)
+        self._book = ClaimBook(self._terms)
+        self._fed = 0
+        self._catch_up(self._log.size())
+
+    def _catch_up(self, size: int) -> None:
+        """Take in sealed entries up to `size`: after a start, or when another process sealed in between."""
+        for stored in self._log.stored(self._fed, size):
+            if stored.entry.rule.open:
+                continue
+            view = View(stored.number, stored.entry, self._log.body(stored))
+            self._contracts.feed([view])
+            self._book.feed(view)
+            if view.entry.source == self.gateway:
+                self._remember(view)
+        self._fed = size
+
+    def _remember(self, view: View) -> None:
+        fields = dict(view.body.fields)
+        if statements.JOURNAL_FIELD in fields:
+            self.cursor = max(self.cursor, fields[statements.JOURNAL_FIELD][1])
+        if view.contract and view.entry.kind.startswith("alarm."):
+            self._alarms.append((view.number, view.entry.kind))
+        if view.entry.kind == "control.action":
+            if fields.get("late"):
+                self._unanswered.discard(fields["id"])
+            elif fields["outcome"]["result"] == statements.UNANSWERED:
+                self._unanswered.add(fields["id"])
+
+    # From rows to statements.
+
+    def _next_chunk(self) -> _Chunk | None:
+        rows = self._journal.after(self.cursor, most=ROWS_MOST)
+        outcomes = {row.body["command"]: row for row in rows if row.kind == "outcome"}
+        rows = _answered(rows, outcomes, wall_now(), full=len(rows) == ROWS_MOST)
+        if not rows:
+            return None
+        chunk = _Chunk(rows, rows[-1].number)
+        for row in rows:
+            if chunk.batch and (row.kind == "command" or (row.kind == "readings" and _minute(row) != _minute(chunk.batch[0]))):
+                chunk.flush()
+            if row.kind == "readings":
+                chunk.batch.append(row)
+            elif row.kind == "record":
+                chunk.records.append(_bytes(row.body["record"]))
+            elif row.kind not in NOT_SEALED:
+                self._state(chunk, row, outcomes)
+        chunk.flush()
+        return chunk
+
+    def _state(self, chunk: _Chunk, row: Row, outcomes: Mapping[str, Row]) -> None:
+        if row.kind == "command":
+            kind, fields = statements.action(row, outcomes.get(row.body["id"]))
+            if row.body["id"] not in outcomes:
+                self._unanswered.add(row.body["id"])
+        elif row.kind == "outcome":
+            if row.body["command"] not in self._unanswered:
+                return  # sealed with its command
+            self._unanswered.discard(row.body["command"])
+            kind, fields = statements.late_outcome(row)
+        else:
+            said = statements.plain(row)
+            if said is None:
+                return
+            kind, fields = said
+        chunk.said.append((kind, fields, row))
+
+    # Sealing.
+
+    def _seal(self, chunk: _Chunk) -> None:
+        wall = wall_now()
+        if self._log.group().policies != self._policies:
+            self._stand_where_the_log_stands()
+        source = self._log.source(self._signer, self.gateway)
+        items = [item if isinstance(item, bytes) else _entry(source, item, chunk.last, wall) for item in chunk.said]
+        following = _Following(self, source, wall)
+        try:
+            sealed = self._log.seal(items, wall, following.follow)
+        except LedgerError:
+            self._stand_where_the_log_stands()  # the contracts took in what was not kept
+            raise
+        self._fed = sealed.checkpoint.size
+        done = wall_now()
+        self._delays.extend((done - row.wall).total_seconds() for row in chunk.rows)
+        self._tell_alarms(sealed, following.told)
+
+    def _gateway_may_speak(self) -> bool:
+        group = self._log.group() if self._log.size() != self._fed else self._log.current
+        return group.device(self.gateway).status == ACTIVE
+
+    def _refuse_once(self, chunk: _Chunk) -> int:
+        """A gateway that was suspended or revoked: the log seals the refusal once; rows wait until it may speak again."""
+        first = next((item for item in chunk.said if not isinstance(item, bytes)), None)
+        if self._refused_at == chunk.rows[0].number or first is None:
+            return 0
+        wall = wall_now()
+        self._log.seal([_entry(self._log.source(self._signer, self.gateway), first, 0, wall)], wall)
+        self._fed = self._log.size()
+        self._refused_at = chunk.rows[0].number
+        message = f"{self.gateway} is not allowed to sign any more; nothing is sealed until the owner resumes or replaces it"
+        self._alarm("gateway", self.gateway, message, 10, first[2].at)
+        return 0
+
+    def _enrol_found(self, rows: Iterable[Row]) -> None:
+        """Field devices seen for the first time are enrolled by fingerprint, the gateway vouching; a changed one raises an alarm."""
+        known = self._log.group().devices if any(row.kind == "device" for row in rows) else {}
+        new: dict[str, Enrolment] = {}
+        for row in rows:
+            if row.kind != "device" or not row.body.get("fingerprint") or row.body.get("event") == "lost":
+                continue
+            source = f"{self.site}:{row.body['connection']}"
+            fingerprint: Mapping[str, Value] = statements.whole(row.body["fingerprint"])
+            if source not in known:
+                new.setdefault(source, Enrolment(source, address=row.body["connection"], fingerprint=fingerprint, vouched_by=self.gateway))
+            elif known[source].fingerprint != fingerprint and known[source].key is None and source not in self._said_changed:
+                self._said_changed.add(source)
+                message = f"{source} is not the device that was enrolled: {_difference(known[source].fingerprint, fingerprint)}"
+                self._alarm("device_changed", source, message, 40, row.at)
+        if new and (self._folder / "keys" / "owner.key").exists():
+            enrol_devices(self._folder, new.values())
+
+    # What people must see.
+
+    def _tell_alarms(self, sealed: Sealed, told: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        numbers = sealed.numbers[len(sealed.numbers) - len(told) :] if told else ()
+        self._journal_alarms(
+            (number, kind, contract, fields) for number, (kind, contract, fields) in zip(numbers, told, strict=True) if contract
+        )
+
+    def _journal_alarms(self, alarms: Iterable[tuple[int, str, str, Mapping[str, Any]]]) -> None:
+        records = [Record("alarm", from_ms(fields["time_ms"]), _alarm_body(*alarm)) for alarm in alarms for fields in [alarm[3]]]
+        if records:
+            self._journal.append(records)
+
+    def _tell_missing_alarms(self) -> None:
+        """Alarms that were sealed but not journalled, because the process ended between the two."""
+        shown = {row.body.get("entry") for row in self._journal.latest(("alarm",), ALARMS_LOOKED_BACK)}
+        missing = [number for number, _ in self._alarms if number not in shown]
+        views = [next(self._log.stored(number, number + 1)) for number in missing]
+        told = [(stored.number, stored.entry.kind, dict(self._log.body(stored).fields)) for stored in views]
+        self._journal_alarms((number, kind, fields[CONTRACT_FIELD], fields) for number, kind, fields in told)
+
+    def _alarm(self, kind: str, source: str, message: str, priority: int, at: datetime) -> None:
+        body = {"id": f"{kind}.{source}", "kind": kind, "source": source, "message": message, "state": "raised", "priority": priority}
+        self._journal.append([Record("alarm", at, body)])
+
+    def _claims(self, wall: datetime) -> list[list[tuple[str, Value]]]:
+        try:
+            return self._book.due(wall.date())
+        except FactorError as error:
+            self._factor_missing = str(error)
+            return []
+
+    # The state file: for pages, and for rounds that sealed nothing.
+
+    def _status_file(self) -> Path:
+        return self._folder / f"recorder-{self.site}.json"
+
+    def _kept_cursor(self) -> int:
+        path = self._status_file()
+        kept = read_json(path) if path.exists() else {}
+        return int(kept.get("cursor", 0)) if kept.get("journal") == str(self._journal.path) else 0
+
+    def _keep_status(self) -> None:
+        delay = self.delay()
+        status = {
+            "site": self.site,
+            "journal": str(self._journal.path),
+            "cursor": self.cursor,
+            "size": self._log.size(),
+            "final_size": self.final_size,
+            "rows_timed": delay.count,
+            "seal_delay_p50_s": round(delay.p50_s, 3),
+            "seal_delay_p95_s": round(delay.p95_s, 3),
+            "seal_delay_longest_s": round(delay.longest_s, 3),
+            "no_claims_because": self._factor_missing,
+        }
+        write_json(self._status_file(), status)
+
+
+class _Following:
+    """What follows from the entries of one checkpoint, inside its transaction: contracts' events, then claims that became due."""
+
+    def __init__(self, recorder: Recorder, source: Source, wall: datetime) -> None:
+        self._recorder, self._source, self._wall = recorder, source, wall
+        self.told: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    def follow(self, views: Sequence[View]) -> Followed:
+        recorder = self._recorder
+        recorder._catch_up(recorder._log.size())
+        said = recorder._contracts.feed(views)
+        for view in views:
+            recorder._book.feed(view)
+        self.told = [(event.kind, contract, event.fields) for contract, event in said]
+        items = [self._entry(event.kind, {CONTRACT_FIELD: name, **event.fields}, event.fields["time_ms"]) for name, event in said]
+        for fields in recorder._claims(self._wall):
+            self.told.append((CLAIM, "", dict(fields)))
+            items.append(self._entry(CLAIM, fields, dict(fields)["to_ms"]))
+        return Followed(items, recorder._contracts.roots())
+
+    def _entry(self, kind: str, fields: Mapping[str, Value] | Iterable[tuple[str, Value]], time_ms: int) -> Signed:
+        return self._source.entry(kind, fields, from_ms(time_ms), self._wall)
+
+
+def _entry(source: Source, said: tuple[str, statements.Fields, Row], last: int, wall: datetime) -> Signed:
+    kind, fields, row = said
+    return source.entry(kind, [statements.made_from(row, last), *fields], row.at, wall)
+
+
+def _require_same_world(group: Group, site: str, simulated: bool) -> None:
+    if group.founding.simulated != simulated:
+        is_, group_is = ("simulated", "real") if simulated else ("real", "simulated")
+        raise LedgerError(f"{site} is a {is_} site, group {group.founding.name} is for {group_is} ones; found another group for it")
+
+
+def _answered(rows: list[Row], outcomes: Mapping[str, Row], now: datetime, *, full: bool) -> list[Row]:
+    """The rows up to the first command whose answer may still come."""
+    for index, row in enumerate(rows):
+        if row.kind == "command" and row.body["id"] not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
+            return rows[:index]
+    return rows
+
+
+def _minute(row: Row) -> int:
+    return int(row.at.timestamp()) // 60
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return text.encode()  # the log refuses it as malformed, and that refusal is sealed
+
+
+def _difference(before: Mapping[str, Value], now: Mapping[str, Value]) -> str:
+    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    return ", ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed)
+
+
+def _alarm_body(number: int, kind: str, contract: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    level = str(fields.get("level", "alarm"))
+    plain = {key: value for key, value in fields.items() if isinstance(value, int | str) and key not in (CONTRACT_FIELD, "event")}
+    state = "cleared" if kind == "alarm.cleared" else "raised"
+    about = {"kind": contract, "source": str(fields.get("site", "")), "message": alarm_message(contract, fields), "state": state}
+    return {**plain, **about, "priority": ALARM_PRIORITY.get(level, 60), "contract": contract, "entry": number}
+
+
+def alarm_message(contract: str, fields: Mapping[str, Any]) -> str:
+    """One sentence about a contract's event."""
+    return _MESSAGES.get(str(fields.get("event")), _MESSAGES["raised"])(contract, fields)
+
+
+_MESSAGES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "raised": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
+    "escalated": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
+    "cleared": lambda _, f: f"load is back to {f['power_w'] / 1000:.1f} kW, {f['permille'] / 10:.1f} % of the {f['limit']} limit",
+    "gap": lambda _, f: f"{f['point']}: no reading for {f['gap_ms'] // 60_000} minutes",
+    "stuck": lambda _, f: f"{f['point']}: the register has not moved for a day",
+    "refused": lambda contract, f: f"{contract}: {f['why']}",
+}

@@ -1,0 +1,187 @@
+"""Author the simulated sites: a building's design becomes an IFC model, points.csv and the connections of site.toml."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bim.writing import Entity, ModelWriter, PointMark, Spot
+from simulators.design import METERS, AirHandlerDesign, Building, DesignPoint, ZoneDesign, design_points
+from simulators.energyplus.building import read_building
+from twin.errors import MissingError, SiteError
+from twin.points import COLUMNS
+from twin.state import write_whole
+
+BACNET_DEVICE_AHU = 1001  # device instances of the demo sites: air handlers from here,
+BACNET_DEVICE_FLOOR = 2001  # floors from here
+DEMO_MODEL = "medium_office"
+Limits = Mapping[str, Mapping[str, str]]
+NO_LIMITS: Limits = {}
+CLINIC_LIMITS: Limits = {"oa_f_sp": {"high": "3", "fallback": "0.36"}}
+"""The table's outdoor air is for a floor of 1,660 m2; the clinic has 300 m2."""
+
+
+def author_model(building: Building, schema: str = "IFC4") -> bytes:
+    """The building as an IFC model with every point of its design."""
+    writer = ModelWriter(building.name, schema)
+    storeys = [writer.storey(f"Level {n + 1}", z) for n, z in enumerate(building.storeys_m)]
+    points = design_points(building)
+    handlers = {}
+    for ahu in building.air_handlers:
+        handlers[ahu.name] = _air_handler(writer, building, ahu, storeys[ahu.storey], points)
+    for zone in building.zones:
+        box = _zone(writer, zone, storeys[zone.storey], points)
+        handlers[zone.air_handler].append(box)
+        writer.connect(handlers[zone.air_handler][0], box)
+    for n, (name, members) in enumerate(handlers.items()):
+        writer.system(f"Supply air {n + 1}, {name}", "AIRCONDITIONING", members)
+    _meters(writer, building, storeys[0], points)
+    return writer.content()
+
+
+def author_points(building: Building, limits: Limits = NO_LIMITS) -> str:
+    """points.csv: what the model does not say, foremost the limits of what may be written; `limits` by tag overrule the table's."""
+    out = io.StringIO()
+    sheet = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    sheet.writeheader()
+    for point in sorted(design_points(building), key=lambda p: p.id):
+        row = point.row
+        envelope = {key: row[key] for key in ("low", "high", "step", "fallback")} | dict(limits.get(point.tag, {}))
+        scale = "" if point.scale == 1.0 else f"{point.scale:g}"
+        cells = {"point": point.id, "address": point.address, "unit": row["unit"], "scale": scale, "writable": row["writable"]}
+        sheet.writerow(cells | envelope)
+    return out.getvalue()
+
+
+def author_connections(building: Building) -> str:
+    """The [connections.*] tables of site.toml; port 0 lets a simulated site choose free ports."""
+    floors = sorted({zone.storey for zone in building.zones})
+    tables = [(f"ahu_{n + 1}", "bacnet", BACNET_DEVICE_AHU + n) for n in range(len(building.air_handlers))]
+    tables += [(f"floor_{n + 1}", "bacnet", BACNET_DEVICE_FLOOR + n) for n in floors]
+    tables += [(f"lights_{n + 1}", "modbus", 0) for n in floors]
+    meters = [connection for place, (_, connection, *_) in METERS.items() if place != "gas_meter" or building.has_gas]
+    tables += [(name, "modbus", 0) for name in dict.fromkeys(meters)]
+    return "\n".join(_connection(*table) for table in tables)
+
+
+def author_site(building: Building, folder: Path, limits: Limits = NO_LIMITS) -> None:
+    """Write the model and points.csv of a site; site.toml, plant.toml and tariff.csv are written by hand."""
+    write_whole(folder / "models" / f"{building.name}.ifc", author_model(building))
+    write_whole(folder / "points.csv", author_points(building, limits).encode())
+
+
+def energyplus_building(model: str = DEMO_MODEL, name: str = "demo_office") -> Building:
+    """A building read from a reference model of the EnergyPlus package; MissingError where the package is not installed."""
+    return read_building(energyplus_model(model), name)
+
+
+def energyplus_model(name: str) -> dict[str, Any]:
+    """A reference model as epJSON, converted by the engine itself (a tenth of a second)."""
+    try:
+        from pyenergyplus.api import EnergyPlusAPI
+        from pyenergyplus.dataset import ref_models
+    except (ImportError, OSError) as error:
+        raise MissingError(f"EnergyPlus is not installed here ({error}); it comes as pyenergyplus-lbnl on 64-bit Linux") from None
+    if name not in ref_models:
+        raise SiteError(f"EnergyPlus model {name!r} is not in the package; choose one of {', '.join(ref_models)}")
+    source = Path(ref_models[name])
+    with tempfile.TemporaryDirectory() as folder:
+        api = EnergyPlusAPI()
+        state = api.state_manager.new_state()
+        api.runtime.set_console_output_status(state, False)
+        code = api.runtime.run_energyplus(state, ["--convert-only", "-d", folder, str(source)])
+        api.state_manager.delete_state(state)
+        if code:
+            raise SiteError(f"EnergyPlus could not convert {source.name} (code {code}); install the package again")
+        converted: dict[str, Any] = json.loads((Path(folder) / f"{source.stem}.epJSON").read_text(encoding="utf-8"))
+        return converted
+
+
+def corner_clinic() -> Building:
+    """A small one-storey clinic, designed by hand: five rooms on one air handler, no gas, no EnergyPlus model."""
+    height = 3.2
+    rooms = (
+        ("Waiting", ((0, 0), (9, 0), (9, 8), (0, 8)), True),
+        ("Reception", ((9, 0), (14, 0), (14, 8), (9, 8)), True),
+        ("Surgery_1", ((14, 0), (20, 0), (20, 8), (14, 8)), True),
+        ("Surgery_2", ((14, 8), (20, 8), (20, 15), (14, 15)), True),
+        ("Treatment", ((0, 8), (14, 8), (14, 15), (0, 15)), False),
+    )
+    zones = tuple(
+        ZoneDesign(name, 0, tuple((float(x), float(y)) for x, y in polygon), 0.0, height, "AHU-1", daylit)
+        for name, polygon, daylit in rooms
+    )
+    return Building("corner_clinic", (0.0,), zones, (AirHandlerDesign("AHU-1", 0),), has_gas=False)
+
+
+def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign, storey: Entity, points: list[DesignPoint]) -> list[Entity]:
+    """The air handler in the ceiling void of its storey, with a fire damper in its supply duct."""
+    zones = [zone for zone in building.zones if zone.air_handler == ahu.name]
+    x, y = _centre(max(zones, key=lambda z: z.area_m2)) if zones else (0.0, 0.0)
+    z = building.storeys_m[ahu.storey] + (zones[0].height_m if zones else 3.0) + 0.2
+    handler = writer.element("IfcUnitaryEquipment", ahu.name, "AIRHANDLER", Spot(storey, x, y, z), brick="AHU")
+    writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z), brick="Damper")
+    _control_elements(writer, handler, [p for p in points if p.of == ahu.name], Spot(storey, x, y, z))
+    return [handler]
+
+
+def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> Entity:
+    """A room with its zone, box, luminaires, emergency light, sensors and actuators; the box comes back."""
+    room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
+    writer.zone(zone.name, [room])
+    x, y = _centre(zone)
+    mine = [p for p in points if p.of == zone.name]
+    box = writer.element(
+        "IfcAirTerminalBox", zone.box, "VARIABLEFLOWPRESSUREDEPENDANT", Spot(room, x, y, zone.floor_z_m + zone.height_m + 0.2), brick="VAV"
+    )
+    ceiling = zone.floor_z_m + zone.height_m - 0.1
+    lights = writer.element("IfcLightFixture", zone.luminaires, "DIRECTIONSOURCE", Spot(room, x, y, ceiling), brick="Luminaire")
+    writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", Spot(room, x + 1.0, y, ceiling), brick="Luminaire")
+    _control_elements(writer, box, [p for p in mine if p.owner == zone.box], Spot(room, x, y, zone.floor_z_m + 1.5))
+    _control_elements(
+        writer, lights, [p for p in mine if p.owner == zone.luminaires and p.row["ifc_class"] == "IfcSensor"], Spot(room, x, y, ceiling)
+    )
+    for point in mine:
+        if point.row["ifc_class"] == "IfcLightFixture":
+            name = f"{zone.name}.light_{point.tag}"
+            writer.mark(lights, _mark(point, name=name, brick=point.row["brick"]))
+    return box
+
+
+def _meters(writer: ModelWriter, building: Building, storey: Entity, points: list[DesignPoint]) -> None:
+    for n, (place, (name, _, _, brick, _)) in enumerate(METERS.items()):
+        mine = [p for p in points if p.place == place]
+        if mine:
+            spot = Spot(storey, -1.0, 1.0 + n, building.storeys_m[0] + 1.5)  # outside, on the wall of the meter cabinet
+            kind = "GASMETER" if place == "gas_meter" else "ENERGYMETER"
+            _control_elements(writer, writer.element("IfcFlowMeter", name, kind, spot, brick=brick), mine, spot)
+
+
+def _control_elements(writer: ModelWriter, owner: Entity, points: list[DesignPoint], spot: Spot) -> None:
+    parts = []
+    for n, point in enumerate(points):
+        name = f"{point.of}.{'light_' if point.place == 'lights' else ''}{point.tag}"
+        place = Spot(spot.container, spot.x_m + 0.2 * (n + 1), spot.y_m, spot.z_m)
+        part = writer.element(point.row["ifc_class"], name, point.row["predefined"], place, brick=point.row["brick"])
+        writer.mark(part, _mark(point))
+        parts.append(part)
+    if parts:
+        writer.control(owner, parts)
+
+
+def _mark(point: DesignPoint, name: str = "", brick: str = "") -> PointMark:
+    return PointMark(point.address, point.row["unit"], point.scale, point.row["writable"] == "yes", name, brick)
+
+
+def _connection(name: str, protocol: str, device: int) -> str:
+    return f'[connections.{name}]\nprotocol = "{protocol}"\nhost = "127.0.0.1"\nport = 0\n' + (f"device = {device}\n" if device else "")
+
+
+def _centre(zone: ZoneDesign) -> tuple[float, float]:
+    """The middle of the polygon's corners: good enough for convex rooms, and always the same."""
+    corners: Iterator[tuple[float, float]] = iter(zone.polygon)
+    xs, ys = zip(*corners, strict=True)
+    return round(sum(xs) / len(xs), 3), round(sum(ys) / len(ys), 3)

@@ -1,0 +1,269 @@
+"""The whole product once: import, bind, simulate, control over the real wires, seal, verify, show.
+
+The parent drives the controlled sites and owns the order of ending: release first, then devices, then sealing, pages and the witness.
+Baselines, sealing, witness and pages are child processes, each in its own process session.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from simulators.children import Child
+from simulators.founding import Founded, found
+from simulators.preparing import Period, assemble, make_twin, work_copy
+from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls
+from simulators.running import RunningSite, RunReport, SiteParts
+from simulators.score import Score
+from simulators.wire.ports import require_free_tcp, require_free_udp
+from twin.clock import monotonic_s, wall_now
+from twin.errors import StateError
+from twin.graph import Graph
+from twin.journal import Record
+from twin.points import read_points
+from twin.site import Site, find_site, load_site
+from twin.state import StateFolder
+
+SECOND_SITE = "corner_clinic"  # the second owner, so that isolation can be seen
+BASELINES = ("bau", "code")
+BASELINE_TIMEOUT_S = 600  # a month of EnergyPlus takes under a minute; ten mean trouble
+LIVE_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the demo shall do."""
+
+    site: str
+    period: Period
+    state: Path
+    headless: bool = False
+    speed: float = 60.0
+    port: int = 8050
+    inspector_port: int = 8051
+
+
+@dataclass
+class DemoSite:
+    """One owner's site on its way through the demo."""
+
+    site: Site
+    state: Path
+    graph: Graph
+    rooms: int = 0
+    equipment: int = 0
+    parts: SiteParts | None = None
+    founded: Founded | None = None
+    running: RunningSite | None = None
+    report: RunReport | None = None
+    references: dict[str, Reference] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+class Demo:
+    """Runs once; `say` tells a person what happens."""
+
+    def __init__(self, wish: Wish, say: Callable[[str], None]) -> None:
+        self.wish = wish
+        self.say = say
+        self.state = StateFolder(wish.state)
+        self.sites: list[DemoSite] = []
+        self._witness: Child | None = None
+        self._baselines: dict[str, Child] = {}
+        self._sealers: list[Child] = []
+        self._pages: list[Child] = []
+
+    def run(self) -> dict[str, Any]:
+        """Everything from checking the wish to the summary; children are ended whatever happens."""
+        begun_s = monotonic_s()
+        self._check()
+        try:
+            self._prepare()
+            self._start_children()
+            asyncio.run(self._control())
+            self._seal_the_rest()
+            return summary(self.wish, self.sites, monotonic_s() - begun_s)
+        finally:
+            for child in [*self._pages, *self._baselines.values(), *self._sealers, *filter(None, [self._witness])]:
+                child.stop()
+
+    def _check(self) -> None:
+        """Refuse what cannot work before anything is written."""
+        folders = list(dict.fromkeys([find_site(self.wish.site), find_site(SECOND_SITE)]))
+        for site in map(load_site, folders):
+            for name, connection in site.connections.items():
+                if connection.port:
+                    require = require_free_udp if connection.protocol == "bacnet" else require_free_tcp
+                    require(connection.host, connection.port, f"connection {name}")
+        if not self.wish.headless:
+            require_free_tcp("127.0.0.1", self.wish.port, "the control room")
+            require_free_tcp("127.0.0.1", self.wish.inspector_port, "the inspector's pages")
+        if self.wish.state.exists() and any(self.wish.state.iterdir()):
+            raise StateError(f"{self.wish.state}: not empty; choose an empty folder for --state, a demo never mixes with other state")
+        self._folders = folders
+
+    def _prepare(self) -> None:
+        for folder in self._folders:
+            site = work_copy(folder, self.wish.state / "work")
+            state = self.state.site(site.name)
+            self.say(f"{site.title}: reading the model")
+            imported = make_twin(site, state, wall_now())
+            self.sites.append(
+                DemoSite(site, state, imported.graph, rooms=len(imported.plan["rooms"]), equipment=len(imported.plan["equipment"]))
+            )
+        main = self.sites[0].site
+        for controller in BASELINES:
+            words = ["simulate", str(main.folder), "--controller", controller, "--json", *_period_words(self.wish.period)]
+            self._baselines[controller] = Child(controller, words, self._log(controller))
+        self._witness = Child(
+            "witness", ["witness", "--port", "0", "--name", main.group.government, "--state", str(self.wish.state)], self._log("witness")
+        )
+        url = str(self._witness.object()["url"])
+        for each in self.sites:
+            self.say(f"{each.site.title}: founding group {each.site.group.name}, {each.site.group.government} joins")
+            book = read_points(each.site.points_file, each.graph.points())
+            each.founded = found(each.site, each.graph, book, self.state, url)
+            each.parts = assemble(each.site, each.state, self._period_of(each), each.founded.records)
+            if each.parts.plant.note:
+                self.say(f"{each.site.title}: {each.parts.plant.note}")
+        self._witness_url = url
+
+    def _start_children(self) -> None:
+        for each in self.sites:
+            words = ["seal", str(each.site.folder), "--witness", self._witness_url, "--state", str(self.wish.state)]
+            self._sealers.append(Child(f"seal-{each.site.name}", words, self._log(f"seal-{each.site.name}")))
+        if self.wish.headless:
+            return
+        main = self.sites[0].site
+        owner = ["serve", str(main.folder), "--port", str(self.wish.port), "--state", str(self.wish.state), "--json"]
+        inspector = ["serve", "--government", "--port", str(self.wish.inspector_port), "--state", str(self.wish.state), "--json"]
+        for name, words in (("control room", owner), ("inspector", inspector)):
+            self._pages.append(Child(name, words, self._log(name.replace(" ", "-"))))
+        for child in self._pages:
+            ready = child.object()
+            self.say(f"{child.name}: {ready['url']}  (first sign-in, once: {ready['setup_url']})")
+
+    async def _control(self) -> None:
+        """Drive all sites until their periods are over or somebody says stop."""
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        speed = None if self.wish.headless else self.wish.speed
+        self.say(f"controlling over BACnet/IP and Modbus TCP{'' if speed is None else f' at {speed:g}x; Ctrl-C gives the building back'}")
+        references = asyncio.create_task(self._await_references(stop))
+        try:
+            await asyncio.gather(*[self._drive(each, speed, stop) for each in self.sites])
+            if not stop.is_set():
+                await references
+            if not self.wish.headless and not stop.is_set():
+                self.say("the simulated period is over; the pages stay until Ctrl-C")
+                await stop.wait()
+        finally:
+            references.cancel()
+
+    async def _drive(self, each: DemoSite, speed: float | None, stop: asyncio.Event) -> None:
+        assert each.parts is not None
+        each.running = RunningSite(each.parts)
+        each.report = await each.running.run(speed=speed, stop=stop)
+        release = each.report.release
+        if release:
+            self.say(
+                f"{each.site.title}: {release.points} points given back in {release.seconds:.1f} s, {len(release.not_released)} still held"
+            )
+
+    async def _await_references(self, stop: asyncio.Event) -> None:
+        """Write each baseline into the main site's journal as soon as its process is done."""
+        main = self.sites[0]
+        for controller, child in self._baselines.items():
+            row = await asyncio.to_thread(child.object, BASELINE_TIMEOUT_S)
+            if stop.is_set():
+                return
+            main.references[controller] = reference = Reference.from_row(row)
+            while main.running is None:
+                await asyncio.sleep(0.05)
+            main.running.journal.append([Record("reference", reference.start, reference.journal_body())])
+
+    def _seal_the_rest(self) -> None:
+        """Let every sealing process finish what the journal holds, then take the evidence out and verify it."""
+        for child in self._sealers:
+            code = child.stop()
+            if code:
+                raise StateError(f"{child.name} ended with {code}; its log is {child.log}")
+        for each in self.sites:
+            assert each.founded is not None
+            each.evidence = gather_evidence(each.founded, self.state, self.wish.state / "evidence")
+        self.say("evidence taken out and verified offline")
+
+    def _period_of(self, each: DemoSite) -> Period:
+        """The wish for an engine is for the main site; the second owner's plant is what its own file says."""
+        return self.wish.period if each is self.sites[0] else replace(self.wish.period, engine=None)
+
+    def _log(self, name: str) -> Path:
+        return self.wish.state / "logs" / f"{name}.log"
+
+
+def summary(wish: Wish, sites: Sequence[DemoSite], wall_s: float) -> dict[str, Any]:
+    """The object that `demo --json` prints (its keys are stable; more may be added). Energy in kWh, emissions in g, shares in percent."""
+    main = sites[0]
+    assert main.parts is not None
+    assert main.report is not None
+    assert main.report.score is not None
+    runs: dict[str, Reference | Score] = {**main.references, "controlled": main.report.score}
+    facts: dict[str, Any] = {
+        "site": main.site.name,
+        "plant": main.parts.plant.engine,
+        "note": main.parts.plant.note,
+        "weather": main.site.place,
+        "period": {"start": main.report.began.isoformat() if main.report.began else None, "days": wish.period.days},
+        "seed": wish.period.seed,
+        "twin": {"rooms": main.rooms, "equipment": main.equipment, "points": len(main.parts.book)},
+        "wire": _wire(main),
+        "ledger": _ledger(sites),
+        "state": str(wish.state),
+        "stopped": main.report.stopped,
+    }
+    if set(runs) == {*BASELINES, "controlled"} and not main.report.stopped:
+        kwh = {name: run.energy_kwh for name, run in runs.items()}
+        comfort = {name: comfort_row(run.comfort) for name, run in runs.items()}
+        facts["energy"] = {kind: energy(kwh, kind) for kind in ("whole", "hvac_light")}
+        facts["comfort"] = comfort
+        facts["failed"] = shortfalls(kwh, comfort)
+    assert main.evidence is not None
+    facts["carbon"] = carbon(main.evidence.claims)
+    facts["wall_s"] = round(wall_s, 1)
+    return facts
+
+
+def _wire(main: DemoSite) -> dict[str, Any]:
+    assert main.parts is not None
+    assert main.report is not None
+    protocols = [c.protocol for c in main.site.connections.values()]
+    return {
+        "bacnet_devices": protocols.count("bacnet"),
+        "modbus_devices": protocols.count("modbus"),
+        "points": len(main.parts.book.bound),
+        "reads": main.report.reads,
+        "writes": main.report.writes,
+        "outcomes": outcomes(main.report.outcomes),
+        "writes_seen_by_devices": main.report.device_writes,
+    }
+
+
+def _ledger(sites: Sequence[DemoSite]) -> dict[str, Any]:
+    found = [each.evidence for each in sites if each.evidence]
+    return {
+        "groups": [e.row for e in found],
+        "devices": {"enrolled": sum(e.enrolled for e in found), "revoked": sum(e.revoked for e in found)},
+        "control_actions": sum(e.control_actions for e in found),
+        "seal_delay_p95_s": max((e.seal_delay_p95_s for e in found), default=0.0),
+        "verified": bool(found) and all(e.verified for e in found),
+        "failed_steps": [step for e in found for step in e.failed_steps],
+    }
+
+
+def _period_words(period: Period) -> list[str]:
+    words = ["--days", str(period.days), "--seed", str(period.seed)]
+    words += ["--start", period.start] if period.start else []
+    return [*words, "--plant", period.engine] if period.engine else words

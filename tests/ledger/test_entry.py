@@ -1,0 +1,150 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ledger.cbor import decode, encode
+from ledger.entry import KINDS, NO_HASH, Body, Entry, Signed
+from ledger.errors import FormatError, VerificationError
+from ledger.keys import P256Signer
+from ledger.source import RECORD_BYTES_MAX, Source, from_ms, ms
+
+SIGNER = P256Signer.generate()
+GROUP = b"\x05" * 32
+AT = datetime(2026, 1, 5, 7, tzinfo=UTC)
+WALL = datetime(2026, 6, 1, 8, tzinfo=UTC)
+
+
+def _source() -> Source:
+    return Source(SIGNER, GROUP, "demo:em_main", simulated=True)
+
+
+def test_a_source_counts_without_gaps_and_names_the_entry_before() -> None:
+    source = _source()
+
+    entries = [source.entry("reading.batch", {"power_w": n}, AT, WALL).entry for n in range(3)]
+
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+    assert [entry.prev for entry in entries] == [NO_HASH, entries[0].hash, entries[1].hash]
+    for entry in entries:
+        SIGNER.public.verify(entry.message(), entry.signatures[0])
+
+
+def test_a_source_goes_on_after_a_restart_where_it_stood() -> None:
+    source = _source()
+    first = source.entry("reading.batch", {"power_w": 1}, AT, WALL).entry
+
+    again = Source(SIGNER, GROUP, "demo:em_main", source.seq, source.prev, simulated=True)
+
+    assert again.entry("reading.batch", {"power_w": 2}, AT, WALL).entry.prev == first.hash
+
+
+def test_a_meter_s_record_fits_its_registers() -> None:
+    source = _source()
+    fields = {"point": "em_main.energy", "energy_wh": 123_456_789, "power_w": 45_000}
+
+    record = source.record("reading.batch", fields, AT, WALL)
+
+    assert len(record) <= RECORD_BYTES_MAX
+    assert Signed.decode(record).body.by_name() == fields
+
+
+def test_a_record_that_is_too_long_is_refused_and_costs_no_number() -> None:
+    source = _source()
+
+    with pytest.raises(FormatError, match="768"):
+        source.record("reading.batch", {"text": "x" * 600}, AT, WALL)
+
+    assert source.entry("reading.batch", {"power_w": 1}, AT, WALL).entry.seq == 1
+
+
+def test_a_record_with_another_body_is_refused() -> None:
+    source = _source()
+    one, two = (source.entry("reading.batch", {"energy_wh": n}, AT, WALL) for n in (1, 2))
+
+    with pytest.raises(FormatError, match="not the one that was signed"):
+        Signed.decode(Signed(one.entry, two.body).encode())
+
+
+def test_each_byte_of_a_record_counts() -> None:
+    record = _source().record("reading.batch", {"energy_wh": 123}, AT, WALL)
+    _check(record)
+
+    for place in range(len(record)):
+        altered = record[:place] + bytes([record[place] ^ 1]) + record[place + 1 :]
+        with pytest.raises((FormatError, VerificationError)):
+            _check(altered)
+
+
+def _check(record: bytes) -> None:
+    entry = Signed.decode(record).entry
+    SIGNER.public.verify(entry.message(), entry.signatures[0])
+
+
+def test_one_field_is_shown_without_the_others() -> None:
+    body = Body.of({"a": 1, "b": "secret", "c": [1, 2]}, b"\x09" * 16)
+
+    shown = body.disclose(0)
+
+    shown.verify(body.root)
+    assert b"secret" not in encode([shown.name, shown.value, shown.salt, list(shown.path)])
+    with pytest.raises(VerificationError):
+        replace(shown, value=2).verify(body.root)
+
+
+def test_equal_values_do_not_show_as_equal() -> None:
+    one, two = Body.of({"a": 1}, b"\x01" * 16), Body.of({"a": 1}, b"\x02" * 16)
+
+    assert one.root != two.root
+
+
+def test_a_name_that_comes_twice_hides_nothing() -> None:
+    body = Body.of([("a", 1), ("a", 2)], b"\x01" * 16)
+
+    with pytest.raises(FormatError, match="twice"):
+        body.by_name()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"v": 2},
+        {"kind": "reading.other"},
+        {"source": ""},
+        {"source": "a\nb"},
+        {"source": "b\u00e4r"},
+        {"seq": 0},
+        {"prev": b""},
+        {"time": -1},
+        {"wall": 2**63},
+        {"simulated": 1},
+        {"body": b"\x00" * 31},
+        {"key": b""},
+        {"key": b"\x00" * 33},
+        {"sig": b"\x00" * 63},
+        {"sig": b"\x00" * 128},
+        {"more": 1},
+    ],
+)
+def test_an_entry_of_another_shape_is_refused(change: dict[str, object]) -> None:
+    entry = _source().entry("reading.batch", {"a": 1}, AT, WALL).entry.encode()
+    assert Entry.decode(entry)
+
+    with pytest.raises(FormatError):
+        Entry.decode(encode({**decode(entry), **change}))
+
+
+def test_the_signature_says_what_kind_it_is_for() -> None:
+    entry = _source().entry("reading.batch", {"a": 1}, AT, WALL).entry
+    messages = {replace(entry, kind=kind).message().split(b"\n")[0] for kind in KINDS}
+
+    assert len(messages) == len(KINDS)
+
+
+def test_times_are_whole_milliseconds_both_ways() -> None:
+    at = datetime(2026, 1, 5, 7, 0, 0, 123456, tzinfo=UTC)
+
+    assert ms(at) == 1767596400123
+    assert from_ms(ms(at)) == at.replace(microsecond=123000)
+    with pytest.raises(FormatError, match="aware"):
+        ms(datetime(2026, 1, 5))  # noqa: DTZ001 (this is the mistake)

@@ -1,0 +1,119 @@
+"""Every consistency check of a site's own files: all findings at once, each saying where and what to do."""
+
+import csv
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from twin.addresses import parse_address
+from twin.errors import SiteError
+from twin.graph import Graph
+from twin.points import PointBook, read_points
+from twin.site import Site, load_site
+
+HEADER_LINES_MAX = 50  # the models' hashes stand in the first lines of twin.ttl
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not fit: where, and what to do."""
+
+    where: str
+    message: str
+
+
+def check_site(folder: Path) -> list[Finding]:
+    """All findings of a site, in the order in which they should be mended."""
+    try:
+        site = load_site(folder)
+    except SiteError as error:
+        return [Finding("site.toml", str(error))]
+    findings = [*_models(site), *_twin_is_fresh(site), *tariff_findings(folder / "tariff.csv")]
+    if not site.twin_file.exists():
+        return findings
+    try:
+        graph = Graph.read(site.twin_file)
+        book = read_points(site.points_file, graph.points())
+    except SiteError as error:
+        return [*findings, Finding("twin", str(error))]
+    for rule in BOOK_RULES:
+        findings += rule(site, book)
+    return [*findings, *_protected(site, graph)]
+
+
+def _models(site: Site) -> Iterator[Finding]:
+    if not site.models:
+        yield Finding("models", f"{site.folder / 'models'} holds no .ifc file; put the building's models there")
+
+
+def _twin_is_fresh(site: Site) -> Iterator[Finding]:
+    if not site.twin_file.exists():
+        yield Finding("twin.ttl", f"not made yet; run `wattproof import {site.name}`")
+        return
+    with site.twin_file.open(encoding="utf-8") as file:
+        header = "".join(line for _, line in zip(range(HEADER_LINES_MAX), file, strict=False) if line.startswith("#"))
+    for model in site.models:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        if digest not in header:
+            yield Finding("twin.ttl", f"{model.name} has changed since the twin was made; run `wattproof import {site.name}` again")
+
+
+def _connections_are_known(site: Site, book: PointBook) -> Iterator[Finding]:
+    for name, points in book.by_connection().items():
+        if name not in site.connections:
+            yield Finding("site.toml", f"no [connections.{name}], which {len(points)} points need (first: {points[0].id}); add it")
+
+
+def _addresses_are_used_once(_: Site, book: PointBook) -> Iterator[Finding]:
+    users = defaultdict(list)
+    for point in book.bound:
+        assert point.binding is not None
+        users[str(parse_address(point.binding.address))].append(point.id)
+    for address, points in users.items():
+        if len(points) > 1:
+            yield Finding("points", f"{address} is used by {', '.join(points)}; keep it at one of them")
+
+
+def _protocols_fit(site: Site, book: PointBook) -> Iterator[Finding]:
+    for point in book.bound:
+        assert point.binding is not None
+        protocol, _, rest = point.binding.address.partition(":")
+        connection = site.connections.get(rest.partition("/")[0])
+        if connection and connection.protocol != protocol:
+            yield Finding("points", f"{point.id}: address is {protocol}, its connection in site.toml is {connection.protocol}; correct one")
+
+
+BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
+    _connections_are_known,
+    _addresses_are_used_once,
+    _protocols_fit,
+)
+
+
+def _protected(site: Site, graph: Graph) -> Iterator[Finding]:
+    zones = {row["zone"] for row in graph.ask("zones")}
+    for zone in site.protected_zones:
+        if zone not in zones:
+            yield Finding("site.toml", f"protected zone {zone!r} is not in the twin; known zones: {', '.join(sorted(zones)[:10])}")
+
+
+def tariff_findings(path: Path) -> Iterator[Finding]:
+    """tariff.csv must price each hour of the day once."""
+    if not path.exists():
+        return
+    priced = [0] * 24
+    for number, row in enumerate(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()), 2):
+        cells = [(row.get(c) or "").strip() for c in ("from_hour", "to_hour", "cents_per_kwh")]
+        if not all(re.fullmatch(r"\d+", c) for c in cells) or not int(cells[0]) < int(cells[1]) <= 24:
+            yield Finding(
+                "tariff.csv", f"line {number}: expected from_hour, to_hour, cents_per_kwh as whole numbers, got {', '.join(cells)}"
+            )
+            continue
+        for hour in range(int(cells[0]), int(cells[1])):
+            priced[hour] += 1
+    wrong = [str(h) for h, n in enumerate(priced) if n != 1]
+    if wrong:
+        yield Finding("tariff.csv", f"each hour needs one price; hours {', '.join(wrong)} have none or several")

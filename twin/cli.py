@@ -1,0 +1,82 @@
+"""The command line: one table of commands, and only the room that is asked for is loaded.
+
+Exit codes: 0 done, 1 a check or verification failed, 2 wrong use, 69 something needed is missing, 70 our fault, 130 interrupted.
+"""
+
+import difflib
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from twin.errors import WattproofError
+
+COMMANDS: Final = {
+    # name: (where it is, what it does)
+    "demo": ("simulators.commands:demo", "the whole product once, on a simulated building: import, control, seal, verify, show"),
+    "import": ("bim.commands:import_", "IFC models to one Brick twin, with readiness and coverage"),
+    "check": ("twin.commands:check", "every consistency check of a site, all findings at once"),
+    "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual or code control"),
+    "run": ("controls.commands:run", "control a real site by the wall clock"),
+    "release": ("controls.commands:release", "give the building back: every command relinquished"),
+    "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),
+    "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
+    "group": ("ledger.commands:group_app", "ledger groups: create, show, trust"),
+    "device": ("ledger.commands:device_app", "device identities: list, enrol, revoke"),
+    "bundle": ("ledger.commands:bundle", "take a group's evidence out as one file"),
+    "verify": ("ledger.commands:verify", "verify a bundle offline against keys the inspector already holds"),
+    "serve": ("dashboards.commands:serve", "the pages: control room and owner, or the government's with --government"),
+    "speed": ("simulators.speed_commands:speed", "the table of speed and memory figures"),
+    "doctor": ("twin.commands:doctor", "what this machine has and lacks; --install brings what it may"),
+    "test": ("twin.commands:run_tests", "every check and test of the product"),
+}
+OUR_FAULT = 70
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text())
+        raise SystemExit(0)
+    if words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, 1)
+        print(f"wattproof: no command {words[0]!r}; " + (f"did you mean {near[0]!r}?" if near else "see wattproof --help"), file=sys.stderr)
+        raise SystemExit(2)
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    raise SystemExit(_run(words[0], words[1:]))
+
+
+def help_text() -> str:
+    """The page that `wattproof --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(["usage: wattproof COMMAND [OPTIONS]      wattproof COMMAND --help tells more", "", *lines])
+
+
+def load(name: str) -> Any:
+    """The typer function or app behind a command; imports its room."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _run(name: str, words: list[str]) -> int:
+    import typer
+
+    command = load(name)
+    app = command
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.command(name)(command)
+    try:
+        app(args=words, prog_name=f"wattproof {name}")
+    except WattproofError as error:
+        print(f"wattproof {name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"wattproof {name}: interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    return 0
