@@ -17,7 +17,7 @@ from typing import Any
 from bacpypes3 import constructeddata
 from bacpypes3.apdu import AbortPDU, ErrorRejectAbortNack, RejectPDU
 from bacpypes3.app import Application
-from bacpypes3.basetypes import BinaryPV, ErrorType, PropertyIdentifier, PropertyReference
+from bacpypes3.basetypes import BinaryPV, ErrorType, PropertyIdentifier, PropertyReference, StatusFlags
 from bacpypes3.errors import AbortException, ExecutionError, RejectException
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.local.networkport import NetworkPortObject
@@ -111,7 +111,7 @@ class BacnetDriver:
             return [silent(p.id, monotonic_s(), str(error)) for p in points]
         except WireError as error:
             return [faulty(p.id, monotonic_s(), str(error)) for p in points]
-        return [_sample(point, row) for point, row in zip(points, rows, strict=True)]
+        return [sample_of(point, row) for point, row in zip(points, rows, strict=True)]
 
     async def write(self, point: Point, value: float | None, priority: int) -> None:
         raw = Null(()) if value is None else _typed(_object(point)[0], to_raw(value, point))
@@ -254,7 +254,8 @@ def _refused(error: Any, where: str) -> WireError:
     return WireError(f"{where}: refused by the device: {error}")
 
 
-def _sample(point: Point, row: Any) -> Sample:
+def sample_of(point: Point, row: Any) -> Sample:
+    """A sample from present-value and status-flags, whatever stands in their place."""
     now = monotonic_s()
     if isinstance(row, WireError):
         return faulty(point.id, now, str(row))
@@ -297,7 +298,7 @@ def _choice(value: Any) -> float | None:
 
 
 def _flags(value: Any) -> set[str]:
-    if isinstance(value, ErrorType) or not isinstance(value, Sequence) or len(value) < 4:
+    if not isinstance(value, StatusFlags) or len(value) < 4:
         return set()  # status-flags are optional in some object types
     return {name for name, on in zip(("in_alarm", "fault", "overridden", "out_of_service"), value, strict=False) if on}
 

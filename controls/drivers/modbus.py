@@ -26,6 +26,7 @@ from twin.words import Device, Point, Quality, Reason
 TIMEOUT_S = 1.0  # a gateway answers within tenths of a second; a dead one may cost a cycle one second
 BLOCK_MAX = 125  # registers in one request: the protocol's limit
 GAP_MAX = 8  # unused registers that are cheaper to read along than to ask around
+MUTE_SKIPS_MAX = 32  # reads a mute unit is passed over: its time-out costs every unit behind the gateway
 TORN_TRIES = 2  # a meter that renews its record while it is read gets one more try
 
 _FORMATS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f", "uint64": ">Q", "bool": ">H"}
@@ -83,6 +84,8 @@ class ModbusDriver:
         self._one_at_a_time = asyncio.Lock()
         self._client: AsyncModbusTcpClient | None = None
         self._plans: dict[tuple[str, ...], list[Block]] = {}
+        self._mute: dict[int, int] = {}  # units that did not answer: reads to pass before each is asked again
+        self._skip: dict[int, int] = {}
 
     async def open(self) -> None:
         async with self._one_at_a_time:
@@ -97,28 +100,40 @@ class ModbusDriver:
     async def read(self, points: Sequence[Point]) -> list[Sample]:
         samples: dict[str, Sample] = {}
         key = tuple(p.id for p in points)
-        blocks, learned = list(self._plans.get(key) or plan(points)), []
+        blocks, learned = self._by_last_answers(self._plans.get(key) or plan(points))
         async with self._one_at_a_time:
             while blocks:
                 block = blocks.pop(0)
                 try:
-                    values = await self._block(block)
+                    found = [_sample(p, value) for p, value in await self._block(block)]
                 except _ExceptionReplyError as error:
                     if error.code == _ILLEGAL_ADDRESS and len(block.points) > 1:
                         blocks = _halves(block) + blocks  # there is a hole in it
                         continue
-                    samples |= {p.id: faulty(p.id, monotonic_s(), str(error)) for p in block.points}
-                except WireTimeout as error:  # a mute gateway costs one time-out, not one for each block
-                    samples |= {p.id: silent(p.id, monotonic_s(), str(error)) for b in (block, *blocks) for p in b.points}
-                    learned += [block, *blocks]
-                    break
+                    found = [faulty(p.id, monotonic_s(), str(error)) for p in block.points]
+                except WireTimeout as error:  # one time-out a read: the rest waits for the next one
+                    self._mute[block.unit] = min(2 * self._mute.get(block.unit, 1), MUTE_SKIPS_MAX)
+                    self._skip[block.unit] = self._mute[block.unit]
+                    rest, blocks = [block, *blocks], []
+                    learned += rest[1:]
+                    found = [silent(p.id, monotonic_s(), str(error)) for b in rest for p in b.points]
                 except WireError as error:
-                    samples |= {p.id: faulty(p.id, monotonic_s(), str(error)) for p in block.points}
+                    found = [faulty(p.id, monotonic_s(), str(error)) for p in block.points]
                 else:
-                    samples |= {p.id: _sample(p, value) for p, value in values}
+                    self._mute.pop(block.unit, None)
+                samples |= {s.point: s for s in found}
                 learned.append(block)
         self._plans[key] = learned
-        return [samples[p.id] for p in points]
+        return [samples.get(p.id) or silent(p.id, monotonic_s(), "its unit did not answer; asked again later") for p in points]
+
+    def _by_last_answers(self, blocks: Sequence[Block]) -> tuple[list[Block], list[Block]]:
+        """What to ask now, units that answered first, and what to pass over: mute units, as long as others speak."""
+        speaking = any(b.unit not in self._mute for b in blocks)
+        over = {unit for unit in self._mute if speaking and self._skip[unit] > 0}
+        for unit in over:
+            self._skip[unit] -= 1
+        now = sorted((b for b in blocks if b.unit not in over), key=lambda b: b.unit in self._mute)
+        return now, [b for b in blocks if b.unit in over]
 
     async def write(self, point: Point, value: float | None, priority: int) -> None:
         if value is None:

@@ -195,3 +195,20 @@ def house(tmp_path: Path) -> MakeHouse:
             history.close()
 
     return make
+
+
+@pytest.fixture
+def house_devices() -> Callable[[PointBook], AbstractAsyncContextManager[tuple[FieldDevices, Mapping[str, Connection]]]]:
+    """Only the devices of a point book, for a controller in another process."""
+
+    @asynccontextmanager
+    async def make(book: PointBook) -> AsyncIterator[tuple[FieldDevices, Mapping[str, Connection]]]:
+        devices = FieldDevices(book, connections_of(book))
+        connections = await devices.start()
+        await devices.publish({p.id: 21.5 for p in book.bound if not p.writable and not p.id.endswith(("record", "level_now"))}, START)
+        try:
+            yield devices, connections
+        finally:
+            await devices.stop()
+
+    return make

@@ -1,0 +1,212 @@
+"""Commands of the controls: run a real site by the wall clock, and give a building back."""
+
+import asyncio
+import getpass
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controls.cycle import Cycle, CycleReport
+from controls.forecast import OccupancyForecast
+from controls.strategies import Strategy, find_strategies
+from twin.clock import WallClock, monotonic_s, wall_now
+from twin.errors import SiteError, StateError, WireError
+from twin.graph import Graph
+from twin.history import History
+from twin.journal import Journal, Record, Row
+from twin.points import PointBook, read_points
+from twin.site import Connection, Site, find_site, load_site, state_root
+from twin.state import StateFolder, lock_is_held, read_json, site_lock
+
+RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
+POLL_S = 0.1
+STANDARD_PORTS = {"bacnet": 47808, "modbus": 502}
+
+SiteArgument = Annotated[str, typer.Argument(help="a site's name below sites/, or its folder")]
+StateOption = Annotated[
+    str | None, typer.Option("--state", help="where state lives (default: WATTPROOF_STATE, else ~/.local/state/wattproof)")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    site: SiteArgument,
+    state: StateOption = None,
+    automatic: Annotated[bool, typer.Option("--automatic", help="take up control again after a release")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Control a real site by the wall clock until interrupted; then give the building back."""
+    config = load_site(find_site(site))
+    if config.simulated:
+        raise SiteError(f"{config.name} is a simulated site (it has a plant.toml); use `wattproof demo` or `wattproof simulate`")
+    read_only = not (config.folder / "commissioning.toml").exists()
+    if read_only:
+        print(f"{config.name} was never commissioned (no commissioning.toml): reading only, nothing is written", file=sys.stderr)
+    folder = StateFolder(state_root(state)).site(config.name)
+    with site_lock(folder, "wattproof run"), _stores(folder) as (journal, history):
+        if automatic:
+            _set_mode(journal, "automatic", "wattproof run --automatic")
+        elif _mode(journal) == "off":
+            print(f"{config.name}: the optimiser is off; reading only until it is set to automatic (--automatic)", file=sys.stderr)
+        totals = asyncio.run(_run(config, journal, history, read_only=read_only))
+    words = f"{config.name}: {totals['cycles']} cycles, {totals['writes']} writes; the building is its own again"
+    print(json.dumps(totals) if as_json else words)
+
+
+def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
+    """Give the building back: every command relinquished, the optimiser off."""
+    config = load_site(find_site(site))
+    folder = StateFolder(state_root(state)).site(config.name)
+    with _stores(folder) as (journal, history):
+        before = _set_mode(journal, "off", "wattproof release")
+        if lock_is_held(folder):
+            body = _wait_for_release(journal, before, config.name)
+        else:
+            with site_lock(folder, "wattproof release"):
+                body = asyncio.run(_give_back(config, folder, journal, history))
+    if as_json:
+        print(json.dumps({"site": config.name, **body}, ensure_ascii=False))
+    else:
+        print(f"{config.name}: {body['points'] - body['held_after']} points given back in {body['seconds']:.1f} s; the optimiser is off")
+    if body["held_after"]:
+        raise WireError(f"not given back, their devices do not answer: {', '.join(body['not_released'])}; a running controller tries again")
+
+
+async def _run(config: Site, journal: Journal, history: History, *, read_only: bool) -> dict[str, Any]:
+    graph = Graph.read(config.twin_file)
+    book = read_points(config.points_file, graph.points())
+    counters = [row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")]
+    forecast = OccupancyForecast.fit(history, counters, wall_now(), config.zone)
+    strategies: list[Strategy] = find_strategies(graph, config, forecast)
+    cycle = Cycle(config, graph, book, journal, history, with_ports(config.connections), WallClock(), strategies, read_only=read_only)
+    stop = asyncio.Event()
+    with _told_to_stop(stop.set):
+        return await control(cycle, config.cycle.step_s, stop)
+
+
+async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str, Any]:
+    """Run a cycle every `step_s` seconds of wall time until told to stop; whatever happens, the building is given back."""
+    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0}
+    stopped = asyncio.create_task(stop.wait())
+    watcher: asyncio.Task[None] | None = None
+    try:
+        await cycle.open()
+        watcher = asyncio.create_task(cycle.watch())
+        due = monotonic_s()
+        while not stop.is_set() and not watcher.done():
+            _count(totals, await cycle.step())
+            due = max(due + step_s, monotonic_s())  # a late cycle is counted, and the next one is not squeezed
+            await asyncio.wait((stopped, watcher), timeout=due - monotonic_s(), return_when=asyncio.FIRST_COMPLETED)
+        if watcher.done():
+            watcher.result()  # its error is ours
+    finally:
+        for task in (stopped, watcher):
+            if task is not None:
+                task.cancel()
+        await cycle.close()
+    return totals
+
+
+def _count(totals: dict[str, Any], report: CycleReport) -> None:
+    totals["cycles"] += 1
+    totals["reads"] += report.answered
+    totals["writes"] += report.writes
+    totals["overruns"] += report.overrun
+    _log.info("%s of %s points, %s commands, %.2f s", report.answered, report.asked, report.commands, report.duration_s)
+
+
+async def _give_back(config: Site, folder: Path, journal: Journal, history: History) -> dict[str, Any]:
+    """Nobody controls the site: release what the journal says an earlier controller left held."""
+    graph = Graph.read(config.twin_file)
+    book: PointBook = read_points(config.points_file, graph.points())
+    cycle = Cycle(config, graph, book, journal, history, _connections(config, folder), WallClock(), [])
+    before = journal.size()
+    try:
+        await cycle.open()
+        if not journal.after(before, ("release",)):
+            await cycle.release(_who(), "wattproof release")
+    finally:
+        await cycle.close()
+    body: dict[str, Any] = journal.latest(("release",))[0].body
+    return body
+
+
+def _wait_for_release(journal: Journal, after: int, name: str) -> dict[str, Any]:
+    """The running controller reads the journal every second: wait for its word."""
+    deadline = monotonic_s() + RELEASE_DEADLINE_S
+    while monotonic_s() < deadline:
+        rows: list[Row] = journal.after(after, ("release",))
+        if rows:
+            body: dict[str, Any] = rows[0].body
+            return body
+        _pause(POLL_S)
+    raise StateError(
+        f"{name}: a controller holds the site and did not give it back within {RELEASE_DEADLINE_S:g} s; "
+        "end its process, then run `wattproof release` again"
+    )
+
+
+def _connections(config: Site, folder: Path) -> dict[str, Connection]:
+    """Where the devices are: a simulated site wrote it down when it started them."""
+    if not config.simulated:
+        return with_ports(config.connections)
+    return {name: Connection(**settings) for name, settings in read_json(folder / "connections.json").items()}
+
+
+def with_ports(connections: Mapping[str, Connection]) -> dict[str, Connection]:
+    """On a real site a connection without a port has its protocol's own."""
+    return {n: c if c.port else replace(c, port=STANDARD_PORTS[c.protocol]) for n, c in connections.items()}
+
+
+def _mode(journal: Journal) -> str:
+    rows = journal.latest(("mode",))
+    return str(rows[0].body["mode"]) if rows else "automatic"
+
+
+def _set_mode(journal: Journal, mode: str, why: str) -> int:
+    return journal.append([Record("mode", wall_now(), {"mode": mode, "by": _who(), "why": why})])
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"  # a container may have no name for the user
+
+
+def _pause(seconds: float) -> None:
+    asyncio.run(asyncio.sleep(seconds))
+
+
+@contextmanager
+def _stores(folder: Path) -> Iterator[tuple[Journal, History]]:
+    journal, history = Journal(folder / "journal.db"), History(folder / "history.db")
+    try:
+        yield journal, history
+    finally:
+        journal.close()
+        history.close()
+
+
+@contextmanager
+def _told_to_stop(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the run after the cycle at hand; the building is given back on the way out."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
