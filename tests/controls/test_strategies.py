@@ -15,6 +15,7 @@ from controls.strategies.static_pressure import pressure_share
 from controls.strategies.watch import dew_point_c, legal_outdoor_air_m3_s
 from simulators.design import Building
 from twin.graph import Graph, Text
+from twin.site import find_site, load_site
 from twin.words import Image, Quality, Reading, Request
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -78,6 +79,21 @@ def test_a_twin_without_lights_and_air_handlers_gets_no_strategies_for_them(site
     site.points_file.unlink()
 
     assert [s.name for s in find_strategies(Graph.from_triples("bare", triples), site, office_hours)] == ["setpoints"]
+
+
+def test_nothing_is_wished_for_a_protected_room_and_its_air_handler(graph, site, office_hours, quiet) -> None:
+    house = House(graph, replace(site, protected_zones=("zone_core_1",)), office_hours, quiet)
+
+    wishes = house.go(at(10), east_1__zn_occ=4.0, core_1__zn_occ=4.0)
+
+    assert not [p for p in wishes if p.startswith(("core_1.", "ahu_1."))]
+    assert {"east_1.clg_sp", "ahu_2.fan_run"} <= set(wishes)
+
+
+def test_the_demonstration_sites_have_all_strategies(office_hours) -> None:
+    for name in ("demo_office", "corner_clinic"):
+        site = load_site(find_site(name))
+        assert len(find_strategies(Graph.read(site.twin_file), site, office_hours)) >= 3
 
 
 def test_two_rooms_in_one_zone_count_with_both_areas(building: Building, graph: Graph) -> None:
