@@ -19,9 +19,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 
-from controls.strategies.layout import AirHandler, Layout, Zone, read_layout
+from controls.strategies.layout import AIR_HANDLER_COMMANDS, ZONE_COMMANDS, AirHandler, Layout, Zone, protected_points, read_layout
 from controls.strategies.watch import STALE_S, dew_point_c, fresh, legal_outdoor_air_m3_s
-from twin.errors import SiteError
 from twin.graph import Graph
 from twin.points import PointBook
 from twin.site import Comfort, Site
@@ -35,8 +34,6 @@ FAN_ON_MIN_S, FAN_OFF_MIN_S = 15 * 60.0, 10 * 60.0  # start heat must leave the 
 FAN_STARTS_A_DAY_MAX = 6  # of strategies; a person may start a fan that has used them up
 PERSON_M2 = 20.0  # ASHRAE 62.1 default density of offices, for zones whose counter is silent
 ON, OFF = 1.0, 0.0
-AIR_HANDLER_COMMANDS = ("fan", "supply_setpoint", "outdoor_air_setpoint", "pressure_setpoint")
-ZONE_COMMANDS = ("heating", "cooling", "minimum_flow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class GuardState:
     def at_start(cls, graph: Graph, site: Site) -> "GuardState":
         """What the guard knows of this site before anything was ruled."""
         layout = read_layout(graph)
-        return cls(Ground(site.comfort, site.grid_region, site.zone, layout, _protected(graph, site)))
+        return cls(Ground(site.comfort, site.grid_region, site.zone, layout, protected_points(graph, site)))
 
 
 @dataclass(frozen=True)
@@ -299,22 +296,3 @@ class _Case:
 
 def _clamp(value: float, low: float, high: float) -> float:
     return min(high, max(low, value))
-
-
-def _protected(graph: Graph, site: Site) -> frozenset[str]:
-    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
-    zones = _protected_zones(graph, site)
-    owners = {row["equipment"] for row in graph.ask("protected")}
-    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
-    points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
-    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
-
-
-def _protected_zones(graph: Graph, site: Site) -> set[str]:
-    """Keys of the zones that site.toml protects by key, name or room; a name that means nothing must not protect nothing."""
-    rows = graph.ask("zones")
-    for name in site.protected_zones:
-        if not any(name in (row["zone"], row["name"], row["room"]) for row in rows):
-            known = ", ".join(sorted({row["name"] for row in rows}))
-            raise SiteError(f"{site.folder / 'site.toml'}: protected zone {name!r} is not in the twin; its zones are {known}")
-    return {row["zone"] for row in rows for name in site.protected_zones if name in (row["zone"], row["name"], row["room"])}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controls.forecast import OccupancyForecast
-from controls.strategies.layout import read_layout
+from controls.strategies.layout import protected_points, read_layout
 from controls.strategies.lighting import Lighting
 from controls.strategies.minimum_flow import MinimumFlow
 from controls.strategies.setpoints import Setpoints
@@ -37,7 +37,7 @@ class Strategy(Protocol):
 
 def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast) -> list[Strategy]:
     """All strategies that this twin has things for; start and stop first, because the others follow it."""
-    layout = read_layout(graph)
+    layout = read_layout(graph).without(protected_points(graph, site))
     book = read_points(site.points_file, graph.points())
     watch = Watch(layout, site, forecast, Tuning())
     pressures = _own_values(book, [a.pressure_setpoint for a in layout.air_handlers])

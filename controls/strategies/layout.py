@@ -1,9 +1,12 @@
 """What the twin says there is: zones and air handlers with the points that strategies and the guard know how to use."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from twin.errors import SiteError
 from twin.graph import Graph
+from twin.site import Site
 
 ZONE_ROLES = {
     # role -> Brick class (subclasses count too)
@@ -29,6 +32,8 @@ AIR_HANDLER_ROLES = {
     "flow": "Supply_Air_Flow_Sensor",
     "outdoor_air_flow": "Outside_Air_Flow_Sensor",
 }
+ZONE_COMMANDS = ("heating", "cooling", "minimum_flow")
+AIR_HANDLER_COMMANDS = ("fan", "supply_setpoint", "outdoor_air_setpoint", "pressure_setpoint")
 Rows = list[dict[str, str]]
 
 
@@ -81,10 +86,19 @@ class Layout:
         """The counters of people, for the forecast."""
         return [z.people for z in self.zones if z.people]
 
-    def points_of(self, zone: Zone) -> Iterator[str]:
-        """Every point that stands for a zone."""
-        yield from (p for role in ZONE_ROLES if (p := getattr(zone, role)))
-        yield from zone.lights
+    def without(self, points: frozenset[str]) -> "Layout":
+        """The same zones and air handlers, but none of these points is there to be commanded."""
+
+        def zone(z: Zone) -> Zone:
+            lights = tuple(p for p in z.lights if p not in points)
+            gone: dict[str, Any] = {role: None for role in ZONE_COMMANDS if getattr(z, role) in points}
+            return replace(z, lights=lights, **gone)
+
+        def handler(a: AirHandler) -> AirHandler:
+            gone: dict[str, Any] = {role: None for role in AIR_HANDLER_COMMANDS if getattr(a, role) in points}
+            return replace(a, zones=tuple(map(zone, a.zones)), **gone)
+
+        return Layout(tuple(map(zone, self.zones)), tuple(map(handler, self.air_handlers)))
 
 
 def read_layout(graph: Graph) -> Layout:
@@ -118,3 +132,22 @@ def _air_handlers(graph: Graph, zones: tuple[Zone, ...]) -> Iterator[AirHandler]
 def _first(rows: Rows, of: str) -> dict[str, str]:
     """The point of each owner; of several the first by name, so that the choice never depends on the order of rows."""
     return {row[of]: row["point"] for row in sorted(rows, key=lambda r: r["point"], reverse=True)}
+
+
+def protected_points(graph: Graph, site: Site) -> frozenset[str]:
+    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
+    zones = _protected_zones(graph, site)
+    owners = {row["equipment"] for row in graph.ask("protected")}
+    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
+    points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
+    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
+
+
+def _protected_zones(graph: Graph, site: Site) -> set[str]:
+    """Keys of the zones that site.toml protects by key, name or room; a name that means nothing must not protect nothing."""
+    rows = graph.ask("zones")
+    for name in site.protected_zones:
+        if not any(name in (row["zone"], row["name"], row["room"]) for row in rows):
+            known = ", ".join(sorted({row["name"] for row in rows}))
+            raise SiteError(f"{site.folder / 'site.toml'}: protected zone {name!r} is not in the twin; its zones are {known}")
+    return {row["zone"] for row in rows for name in site.protected_zones if name in (row["zone"], row["name"], row["room"])}

@@ -31,7 +31,7 @@ class MinimumFlow:
 
     def _percent(self, zone: ZoneSeen, seen: Seen) -> tuple[float, str]:
         tuning = self.watch.tuning
-        heating = comfort_band(seen.outdoor_mean_c, tuning)[HEATING]
+        heating = comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, tuning)[HEATING]
         if zone.temperature_c is not None and zone.temperature_c < heating - tuning.reheat_k and self.watch.runs(zone.zone):
             return tuning.reheat_flow_percent, "the zone is cold: enough air to carry heat"
         if zone.empty_min >= tuning.standby_after_min:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controls.strategies.tuning import Tuning
 from controls.strategies.watch import Seen, Watch, ZoneSeen, rising
+from twin.site import Comfort
 from twin.words import Image, Request
 
 HEATING, COOLING = 0, 1
@@ -36,7 +37,7 @@ class Setpoints:
 
     def _band(self, zone: ZoneSeen, seen: Seen) -> tuple[Band, str]:
         tuning, comfort = self.watch.tuning, self.watch.site.comfort
-        heating, cooling = comfort_band(seen.outdoor_mean_c, tuning)
+        heating, cooling = comfort_band(seen.outdoor_mean_c, comfort, tuning)
         if not self.watch.runs(zone.zone):
             if zone.may_hold_people and zone.people is not None:
                 return (comfort.low_c, comfort.high_c), "the air handler is off, but people are still here: the comfort limits hold"
@@ -49,11 +50,8 @@ class Setpoints:
         ), "people are or will soon be here: comfort band by the outdoor mean"
 
 
-def comfort_band(outdoor_mean_c: float | None, tuning: Tuning) -> Band:
-    """Heating and cooling setpoint for the weather of the last days; the cold band when it is not known."""
+def comfort_band(outdoor_mean_c: float | None, comfort: Comfort, tuning: Tuning) -> Band:
+    """Heating and cooling setpoint for the weather of the last days, inside the comfort limits; the cold band when it is not known."""
     warm = 0.0 if outdoor_mean_c is None else rising(outdoor_mean_c, tuning.cold_outdoor_c, tuning.warm_outdoor_c)
-    cold_band, warm_band = tuning.band_cold_c, tuning.band_warm_c
-    return (
-        cold_band[HEATING] + warm * (warm_band[HEATING] - cold_band[HEATING]),
-        cold_band[COOLING] + warm * (warm_band[COOLING] - cold_band[COOLING]),
-    )
+    above, below = ((1 - warm) * cold + warm * hot for cold, hot in zip(tuning.band_cold_k, tuning.band_warm_k, strict=True))
+    return comfort.low_c + above, comfort.high_c - below

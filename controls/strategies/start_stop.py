@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from controls.strategies.setpoints import comfort_band
+from controls.strategies.setpoints import Band, comfort_band
 from controls.strategies.tuning import Tuning
 from controls.strategies.watch import AirHandlerSeen, Seen, Watch
 from twin.words import Image, Request
@@ -47,7 +47,7 @@ class StartStop:
             on, why = self._calm(handler.air_handler.key, wanted, why, now)
             self.watch.running[handler.air_handler.key] = on
             counted = sum(z.people or 0.0 for z in handler.zones)
-            inputs: dict[str | None, float | None] = {"people": counted, "lead_h": lead_h(handler, seen.outdoor_mean_c, self.watch.tuning)}
+            inputs: dict[str | None, float | None] = {"people": counted, "lead_h": self._lead_h(handler, seen)}
             requests.append(self.watch.request(seen, handler.air_handler.fan, ON if on else OFF, (self.name, why), inputs))
         return requests
 
@@ -63,7 +63,7 @@ class StartStop:
             return (True, "a counter is silent in working hours: people may be present") if expected else (None, "")
         if arrival is None or departure is None:
             return False, "nobody is present and nobody is expected today"
-        lead = timedelta(hours=lead_h(handler, seen.outdoor_mean_c, tuning))
+        lead = timedelta(hours=self._lead_h(handler, seen))
         if arrival - lead <= local < arrival:
             return True, f"people are expected from {arrival:%H:%M}; the rooms need {lead.total_seconds() / 3600:.1f} h to be ready"
         empty_min = min((z.empty_min for z in handler.zones), default=0.0)
@@ -73,6 +73,10 @@ class StartStop:
         if empty_min < tuning.quiet_min:
             return True, "the last people have only just left"
         return False, "nobody is present and nobody is expected soon"
+
+    def _lead_h(self, handler: AirHandlerSeen, seen: Seen) -> float:
+        band = comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, self.watch.tuning)
+        return lead_h(handler, band, self.watch.tuning)
 
     def _working_hours(self, now: datetime) -> bool:
         """Whether people are as likely as not to be in the building."""
@@ -100,12 +104,12 @@ class StartStop:
         return wanted, why
 
 
-def lead_h(handler: AirHandlerSeen, outdoor_mean_c: float | None, tuning: Tuning) -> float:
+def lead_h(handler: AirHandlerSeen, band: Band, tuning: Tuning) -> float:
     """Hours that the coldest or warmest zone needs to come into its band; the longest when temperatures are not known."""
     temperatures = [z.temperature_c for z in handler.zones if z.temperature_c is not None]
     if len(temperatures) < len(handler.zones) or not temperatures:
         return max(tuning.lead_h_cold_max, tuning.lead_h_warm_max)
-    heating, cooling = comfort_band(outdoor_mean_c, tuning)
+    heating, cooling = band
     cold_k = max(0.0, heating - tuning.lead_slack_k - min(temperatures))
     warm_k = max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
     return max(

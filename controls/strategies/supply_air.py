@@ -39,7 +39,7 @@ class SupplyAir:
             return design, "the fan is off"
         if dew_point is None or dew_point > tuning.supply_dew_point_max_c:
             return design, "humid, or humidity not known: cold air dries the rooms"
-        cooling = comfort_band(seen.outdoor_mean_c, tuning)[COOLING]
+        cooling = comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, tuning)[COOLING]
         warmest = max((z.temperature_c if z.temperature_c is not None else cooling for z in handler.zones), default=cooling)
         before = self._now_c.get(point, design)
         if warmest >= cooling - tuning.supply_warm_gap_k:

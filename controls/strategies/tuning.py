@@ -19,8 +19,8 @@ class Tuning:
     running_mean_days: float = 4.0
     cold_outdoor_c: float = 10.0
     warm_outdoor_c: float = 18.0
-    band_cold_c: tuple[float, float] = (21.3, 24.6)
-    band_warm_c: tuple[float, float] = (20.5, 25.4)
+    band_cold_k: tuple[float, float] = (1.3, 1.4)  # inside the site's comfort limits, from below and from above
+    band_warm_k: tuple[float, float] = (0.5, 0.3)  # a good loop holds 0.3 K; people in summer clothes are best off near the upper limit
     standby_k: float = 1.5  # an empty zone comes back into its band within about a quarter of an hour
     standby_after_min: float = 30.0  # longer than a meeting's start or a coffee, shorter than lunch
     night_c: tuple[float, float] = (16.0, 29.0)  # above mould, below what damages things; inside the hard limits
@@ -50,7 +50,7 @@ class Tuning:
     minimum_flow_empty_percent: float = 5.0
     minimum_flow_raise_percent: float = 40.0  # more at full CO2
     reheat_k: float = 0.5  # a zone this far below its heating setpoint gets more air to carry heat
-    reheat_flow_percent: float = 30.0
+    reheat_flow_percent: float = 20.0  # 30 carried no more comfort in cold weeks, only a higher morning peak
 
     # Economiser: the fixed dry bulb and dew point limits of ASHRAE 90.1 for humid climates
     economiser_outdoor_max_c: float = 22.0

@@ -67,7 +67,7 @@ class Ventilation:
             return 0.0
         if dew_point > tuning.economiser_dew_point_max_c:
             return 0.0
-        if warmest < comfort_band(seen.outdoor_mean_c, tuning)[HEATING] + tuning.economiser_zone_gap_k:
+        if warmest < comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, tuning)[HEATING] + tuning.economiser_zone_gap_k:
             return 0.0
         mixed = FREE_SUPPLY_C - FAN_HEAT_K
         share = 1.0 if outdoor >= mixed else (back - mixed) / (back - outdoor)

@@ -89,10 +89,10 @@ def test_it_learns_four_weeks_quickly(tmp_path: Path) -> None:
     history = seen_by_counters(tmp_path, 28)
     OccupancyForecast.fit(history, ["north.zn_occ"], at(MONDAY), ZONE)  # the library loads once
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     OccupancyForecast.fit(history, [f"{r}.zn_occ" for r in ROOMS], at(MONDAY), ZONE)
 
-    assert time.perf_counter() - begun < 3  # under one second on a quiet machine
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize("days", [0, 3])
