@@ -130,6 +130,10 @@ def steps_table(steps: Sequence[CheckStep], words: Words) -> Any:
     return html.Div([html.P(verdict, className="verdict-failed" if failed else "verdict-ok"), table(heads, rows, "steps")])
 
 
+def _result(text: str, step: CheckStep) -> Any:
+    return html.Span(text, className=f"step-{step.result}")
+
+
 def _verify(words: Words) -> list[Any]:
     return [
         html.P(words["verify_explain"], className="quiet"),
@@ -150,8 +154,10 @@ def _columns(words: Words) -> list[Any]:
 
 def _entry(row: EntryRow) -> dict[str, Any]:
     tone = "alert" if row.kind == "alarm.raised" or row.kind in ("refused", "gap") else "quiet" if row.kind == "state" else ""
-    return {"id": str(row.number), "number": row.number, "kind": row.kind, "at": row.at.strftime("%m-%d %H:%M") if row.at else "", "source": row.source,
-            "summary": row.summary, "tone": tone}  # fmt: skip
+    return {
+        "id": str(row.number), "number": row.number, "kind": row.kind, "at": row.at.strftime("%m-%d %H:%M") if row.at else "",
+        "source": row.source, "summary": row.summary, "tone": tone,
+    }  # fmt: skip
 
 
 def _groups(rows: Sequence[GroupRow], words: Words) -> Any:
