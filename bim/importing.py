@@ -150,6 +150,8 @@ def _warnings(reading: Reading) -> Iterator[str]:
         yield f"{len(double)} GlobalIds stand on {sum(double.values())} elements; export with unique ones, or changes cannot be followed"
     if empty:
         yield f"{empty} elements have no GlobalId"
+    if reading.inventory.damaged:
+        yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:
         yield f"{reading.traced.undirected} port connections have no flow direction; no feed was made of them"
     flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]

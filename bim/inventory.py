@@ -12,6 +12,7 @@ import numpy as np
 
 from bim.addressing import PSET_BACNET, PSET_MODBUS, PsetAddress, read_address
 from bim.opening import Model
+from twin.errors import ModelError
 
 Ref = tuple[int, int]
 Xyz = tuple[float, float, float]
@@ -91,13 +92,18 @@ class Inventory:
     owner_of: dict[Ref, Ref] = field(default_factory=dict)  # sensor or actuator -> what it belongs to
     serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element -> rooms or zones it is referenced in
     storey_of: dict[Ref, Ref] = field(default_factory=dict)  # any place -> its storey
+    damaged: int = 0  # relations that point nowhere and placements that are none
 
 
 def take_inventory(models: Iterable[Model]) -> Inventory:
     """Read every model once."""
     inventory = Inventory()
     for number, model in enumerate(models):
-        _Reading(number, model.file, inventory).run()
+        try:
+            _Reading(number, model.file, inventory).run()
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:  # an instance that is not what its schema says
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{model.path}: the model is damaged ({reason}); export it again") from error
     for ref in inventory.places:
         if (storey := _climb(inventory.places, ref)) is not None:
             inventory.storey_of[ref] = storey
@@ -158,21 +164,28 @@ class _Reading:
                 continue
             yield from sorted(found, key=lambda entity: entity.id())
 
+    def _relations(self, ifc_class: str, one: str, many: str) -> Iterator[tuple[Any, list[Any]]]:
+        """Both ends of each relation; ends that point nowhere (files cut by hand or by a bad export) are counted and left out."""
+        for rel in self._all(ifc_class):
+            single, several = getattr(rel, one, None), getattr(rel, many, None) or ()
+            several = several if isinstance(several, (tuple, list)) else (several,)
+            whole = [item for item in several if _is_entity(item)]
+            if not _is_entity(single) or len(whole) < len(several):
+                self.out.damaged += 1
+            if _is_entity(single):
+                yield single, whole
+
     def _parents(self) -> None:
-        for rel in self._all("IfcRelAggregates"):
-            for part in rel.RelatedObjects or ():
-                self.parent[part.id()] = rel.RelatingObject.id()
-        for rel in self._all("IfcRelContainedInSpatialStructure"):
-            for part in rel.RelatedElements or ():
-                self.parent[part.id()] = rel.RelatingStructure.id()
+        for whole, parts in self._relations("IfcRelAggregates", "RelatingObject", "RelatedObjects"):
+            self.parent |= {part.id(): whole.id() for part in parts}
+        for place, parts in self._relations("IfcRelContainedInSpatialStructure", "RelatingStructure", "RelatedElements"):
+            self.parent |= {part.id(): place.id() for part in parts}
 
     def _types_and_properties(self) -> None:
-        for rel in self._all("IfcRelDefinesByType"):
-            for item in rel.RelatedObjects or ():
-                self.type_of[item.id()] = rel.RelatingType
-        for rel in self._all("IfcRelDefinesByProperties"):
-            definition = rel.RelatingPropertyDefinition
-            for item in rel.RelatedObjects or ():
+        for kind, items in self._relations("IfcRelDefinesByType", "RelatingType", "RelatedObjects"):
+            self.type_of |= {item.id(): kind for item in items}
+        for definition, items in self._relations("IfcRelDefinesByProperties", "RelatingPropertyDefinition", "RelatedObjects"):
+            for item in items:
                 self._property_set(item.id(), definition)
 
     def _property_set(self, item: int, definition: Any) -> None:
@@ -195,14 +208,13 @@ class _Reading:
                 yield str(quantity.Name), float(getattr(quantity, attribute)) * scale
 
     def _classifications(self) -> None:
-        for rel in self._all("IfcRelAssociatesClassification"):
-            reference = rel.RelatingClassification
+        for reference, items in self._relations("IfcRelAssociatesClassification", "RelatingClassification", "RelatedObjects"):
             if not reference.is_a("IfcClassificationReference"):
                 continue
             source = reference.ReferencedSource
-            if source is not None and str(getattr(source, "Name", "")).lower() == "brick":
-                code = getattr(reference, "Identification", None) or getattr(reference, "ItemReference", None) or ""
-                self.stated |= {item.id(): str(code) for item in rel.RelatedObjects or ()}
+            if source is not None and _text(source, "Name").lower() == "brick":
+                code = _text(reference, "Identification") or _text(reference, "ItemReference")
+                self.stated |= {item.id(): code for item in items}
 
     def _place(self, item: Any, kind: str) -> None:
         measures = self.quantities.get(item.id(), {})
@@ -260,11 +272,10 @@ class _Reading:
 
     def _groups(self) -> None:
         members: dict[int, list[Ref]] = {}
-        for rel in self._all("IfcRelAssignsToGroup"):
-            members.setdefault(rel.RelatingGroup.id(), []).extend(self._ref(o) for o in rel.RelatedObjects or ())
-        for rel in self._all("IfcRelReferencedInSpatialStructure"):
-            structure = rel.RelatingStructure
-            for item in rel.RelatedElements or ():
+        for group, items in self._relations("IfcRelAssignsToGroup", "RelatingGroup", "RelatedObjects"):
+            members.setdefault(group.id(), []).extend(self._ref(item) for item in items)
+        for structure, items in self._relations("IfcRelReferencedInSpatialStructure", "RelatingStructure", "RelatedElements"):
+            for item in items:
                 if structure.is_a("IfcSpatialZone") and item.is_a("IfcSpace"):
                     members.setdefault(structure.id(), []).append(self._ref(item))
                 else:
@@ -286,28 +297,31 @@ class _Reading:
             )
 
     def _controls(self) -> None:
-        for rel in self._all("IfcRelFlowControlElements"):
-            for part in rel.RelatedControlElements or ():
-                self.out.owner_of[self._ref(part)] = self._ref(rel.RelatingFlowElement)
+        for owner, parts in self._relations("IfcRelFlowControlElements", "RelatingFlowElement", "RelatedControlElements"):
+            self.out.owner_of |= {self._ref(part): self._ref(owner) for part in parts}
 
     def _ports(self) -> None:
         holder: dict[int, int] = {}
-        for rel in self._all("IfcRelNests"):
-            holder |= {o.id(): rel.RelatingObject.id() for o in rel.RelatedObjects or () if o.is_a("IfcPort")}
-        for rel in self._all("IfcRelConnectsPortToElement"):
-            holder[rel.RelatingPort.id()] = rel.RelatedElement.id()
-        for rel in self._all("IfcRelConnectsPorts"):
-            a, b = rel.RelatingPort, rel.RelatedPort
-            if a.id() in holder and b.id() in holder:
-                refs = (self.number, holder[a.id()]), (self.number, holder[b.id()])
-                medium = _text(a, "SystemType") or _text(b, "SystemType")
-                self.out.links.append(PortLink(refs[0], _text(a, "FlowDirection"), refs[1], _text(b, "FlowDirection"), medium))
+        for element, parts in self._relations("IfcRelNests", "RelatingObject", "RelatedObjects"):
+            holder |= {part.id(): element.id() for part in parts if part.is_a("IfcPort")}
+        for element, ports in self._relations("IfcRelConnectsPortToElement", "RelatedElement", "RelatingPort"):
+            holder |= {port.id(): element.id() for port in ports}
+        for a, others in self._relations("IfcRelConnectsPorts", "RelatingPort", "RelatedPort"):
+            for b in others:
+                if a.id() in holder and b.id() in holder:
+                    refs = (self.number, holder[a.id()]), (self.number, holder[b.id()])
+                    medium = _text(a, "SystemType") or _text(b, "SystemType")
+                    self.out.links.append(PortLink(refs[0], _text(a, "FlowDirection"), refs[1], _text(b, "FlowDirection"), medium))
 
     def _position(self, item: Any) -> Xyz | None:
         placement = item.ObjectPlacement
-        if placement is None or not placement.is_a("IfcLocalPlacement"):
+        if not _is_entity(placement) or not placement.is_a("IfcLocalPlacement"):
             return None
-        x, y, z = (float(v) * self.scale_m for v in self._matrix(placement)[:3, 3])
+        try:
+            x, y, z = (float(v) * self.scale_m for v in self._matrix(placement)[:3, 3])
+        except (AttributeError, TypeError, ValueError):
+            self.out.damaged += 1
+            return None
         return x, y, z
 
     def _matrix(self, placement: Any) -> Any:
@@ -340,6 +354,10 @@ def _axes(axes: Any) -> Any:
 def _unit(ratios: Any) -> Any:
     vector = np.array(ratios, dtype=float)
     return vector / (float(np.linalg.norm(vector)) or 1.0)
+
+
+def _is_entity(value: Any) -> bool:
+    return hasattr(value, "is_a")
 
 
 def _text(item: Any, attribute: str) -> str:

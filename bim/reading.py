@@ -11,7 +11,7 @@ from bim.keys import Named, NodeRef, mint_keys
 from bim.opening import Model
 from bim.placing import Placement, RoomFinder
 from bim.points import FoundPoint, find_points
-from bim.rooms import RoomShape, room_shapes
+from bim.rooms import RoomShape, footprints, room_shapes
 from bim.serving import Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
@@ -126,12 +126,7 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str]) -> Rea
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
     classes = {ref: classify(element) for ref, element in inventory.elements.items()}
-    finder = RoomFinder({ref: shape for ref, shape in shapes.items() if ref in rooms})
-    placements = {
-        ref: finder.place(standing(same, element.container), element.position, rooms)
-        for ref, element in inventory.elements.items()
-        if classes[ref].outcome is not Outcome.PASSIVE
-    }
+    placements = _placed(models, inventory, same, {ref: s for ref, s in shapes.items() if ref in rooms}, rooms, classes)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
     def place_of(ref: Ref) -> Ref | None:
@@ -173,6 +168,26 @@ def _shapes(models: Sequence[Model], same: Mapping[Ref, Ref]) -> dict[Ref, RoomS
     for ref, shape in room_shapes(models).items():
         shapes.setdefault(same.get(ref, ref), shape)
     return shapes
+
+
+def _placed(
+    models: Sequence[Model],
+    inventory: Inventory,
+    same: Mapping[Ref, Ref],
+    shapes: Mapping[Ref, RoomShape],
+    rooms: Mapping[Ref, Place],
+    classes: Mapping[Ref, Classified],
+) -> dict[Ref, Placement]:
+    """The ladder: containment and point for all, then footprints for the few that these leave open."""
+    finder = RoomFinder(shapes)
+    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].outcome is not Outcome.PASSIVE}
+    placements = {ref: finder.place(standing(same, e.container), e.position, rooms) for ref, e in elements.items()}
+    unsure = [ref for ref, e in elements.items() if finder.worth_meshing(placements[ref], e.position)]
+    for ref, around in footprints(models, unsure).items():
+        better = finder.by_footprint(around)
+        if better.room is not None:
+            placements[ref] = better
+    return placements
 
 
 def _measured(place: Place, shape: RoomShape | None) -> Place:

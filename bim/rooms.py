@@ -1,6 +1,6 @@
-"""Floor polygons of rooms, from the bodies of spaces alone: meshing equipment is what would cost."""
+"""Shapes from bodies: floor polygons of all rooms, and boxes around the few elements whose point alone does not tell their room."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import unary_union
 
-from bim.inventory import Ref
+from bim.inventory import Ref, Xyz
 from bim.opening import Model
 
 _DOWNWARD = -0.7  # a floor triangle's unit normal has z below this; slopes up to 45 degrees are tolerated
 _SIMPLIFY_M = 0.01
 _TRIANGLE_M2_MIN = 1e-6
+Box = tuple[Xyz, Xyz]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,19 @@ def room_shapes(models: Sequence[Model]) -> dict[Ref, RoomShape]:
     return found
 
 
+def footprints(models: Sequence[Model], refs: Iterable[Ref]) -> dict[Ref, Box]:
+    """The box around each element's body: (low corner, high corner). Meshing is what costs, so ask for few."""
+    wanted = sorted(refs)
+    found = {}
+    for number, model in enumerate(models):
+        items = [model.file.by_id(entity) for file, entity in wanted if file == number]
+        with_body = [item for item in items if getattr(item, "Representation", None) is not None]
+        for entity, vertices, _ in _meshes(model.file, with_body):
+            low, high = vertices.min(axis=0), vertices.max(axis=0)
+            found[number, entity] = ((float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2])))
+    return found
+
+
 def rings(shape: BaseGeometry) -> list[dict[str, list[Any]]]:
     """A shape as plan.json has it: outer rings with holes, to the millimetre."""
     parts = shape.geoms if isinstance(shape, MultiPolygon) else [shape]
@@ -49,14 +63,14 @@ def rings(shape: BaseGeometry) -> list[dict[str, list[Any]]]:
     ]
 
 
-def _meshes(file: Any, spaces: Sequence[Any]) -> Iterator[tuple[int, Any, Any]]:
-    """(entity number, vertices, triangles) in metres and world coordinates; spaces without a body are absent."""
-    if not spaces:
+def _meshes(file: Any, items: Sequence[Any]) -> Iterator[tuple[int, Any, Any]]:
+    """(entity number, vertices, triangles) in metres and world coordinates; items without a body are absent."""
+    if not items:
         return
     settings = ifcopenshell.geom.settings()
     settings.set("use-world-coords", True)
     settings.set("weld-vertices", True)
-    iterator = ifcopenshell.geom.iterator(settings, file, 1, include=spaces)
+    iterator = ifcopenshell.geom.iterator(settings, file, 1, include=items)
     more = iterator.initialize()
     while more:
         shape = iterator.get()

@@ -18,7 +18,8 @@ LAG_WEEKS = 4
 QUANTILES = (0.1, 0.5, 0.9)
 PRESENT_SHARE = 0.02  # of the largest number seen: below it nobody speaks of arrival (the porter, a cleaner)
 REPORTED_SHARE = 0.5  # a slot counts when at least half of the counters spoke in it
-TREES, LEAVES, LEAF_SAMPLES = 60, 15, 12  # small: some hundred half hours of four weeks must not be learnt by heart
+TREES, LEARNING_RATE, LEAVES, LEAF_SAMPLES = 50, 0.2, 8, 24
+"""Small, so that some hundred half hours are not learnt by heart; enough steps that nothing of the overall quantile is left at night."""
 ASSUMED_HOURS = {
     # day of the week, 0 Monday -> (low, mid, high): hours of the day in which people are assumed; empty: nobody
     **dict.fromkeys(range(5), ((8.5, 16.5), (7.5, 18.5), (7.0, 19.5))),
@@ -114,7 +115,13 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
     answers = []
     for quantile in QUANTILES:
         model = HistGradientBoostingRegressor(
-            loss="quantile", quantile=quantile, max_iter=TREES, max_leaf_nodes=LEAVES, min_samples_leaf=LEAF_SAMPLES, random_state=0
+            loss="quantile",
+            quantile=quantile,
+            max_iter=TREES,
+            learning_rate=LEARNING_RATE,
+            max_leaf_nodes=LEAVES,
+            min_samples_leaf=LEAF_SAMPLES,
+            random_state=0,
         )
         answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
     rows = np.sort(np.array(answers), axis=0).T  # quantiles fitted apart may cross
@@ -126,13 +133,27 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
 
 
 def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
-    """Day of the week, half hour, the same half hour in past weeks and their mean; what is not known is nan."""
+    """Day of the week, working day or not, half hour, and what that half hour held before; what is not known is nan.
+
+    Before: the mean of the same day of the week, and of all days of that kind, both over the last four weeks.
+    """
     rows = []
     for day, slot in slots:
-        lags = [shares.get((day - timedelta(days=7 * n), slot), np.nan) for n in range(1, LAG_WEEKS + 1)]
-        known = [v for v in lags if not np.isnan(v)]
-        rows.append([day.weekday(), float(day.weekday() >= 5), slot, *lags, _mean(known) if known else np.nan])
+        before = [day - timedelta(days=n) for n in range(1, 7 * LAG_WEEKS + 1)]
+        same_day = _known_mean(shares, [d for d in before if d.weekday() == day.weekday()], slot)
+        same_kind = _known_mean(shares, [d for d in before if _kind(d) == _kind(day)], slot)
+        rows.append([day.weekday(), _kind(day), slot, same_day, same_kind])
     return np.array(rows, dtype=float)
+
+
+def _kind(day: date) -> int:
+    """Monday to Friday 0, Saturday 1, Sunday 2; where the week is different, the mean of the same day of the week tells."""
+    return max(0, day.weekday() - 4)
+
+
+def _known_mean(shares: dict[Slot, float], days: Sequence[date], slot: int) -> float:
+    known = [v for d in days if (v := shares.get((d, slot))) is not None]
+    return _mean(known) if known else float("nan")
 
 
 def _assumed(weekday: int, slot: int) -> Quantiles:

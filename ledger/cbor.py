@@ -3,7 +3,6 @@
 Whole numbers of 64 bits, bytes, text, lists, maps with text keys, true, false, null. No floats, no tags.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ledger.errors import FormatError
@@ -82,18 +81,20 @@ class _Reader:
         major, extra = first >> 5, first & 31
         if major == 7:
             return self._simple(first)
-        number = self._number(extra)
-        readers: dict[int, Callable[[], Value]] = {
-            0: lambda: number,
-            1: lambda: -1 - number,
-            2: lambda: self._take(number),
-            3: lambda: self._text(number),
-            4: lambda: [self.value(depth + 1) for _ in range(self._room(number))],
-            5: lambda: self._map(self._room(number), depth),
-        }
-        if major not in readers:
-            raise FormatError(f"type {major} at byte {self.here - 1} may not be sealed")
-        return readers[major]()
+        number = extra if extra < 24 else self._number(extra)
+        if major == 0:
+            return number
+        if major == 1:
+            return -1 - number
+        if major == 2:
+            return self._take(number)
+        if major == 3:
+            return self._text(number)
+        if major == 4:
+            return [self.value(depth + 1) for _ in range(self._room(number))]
+        if major == 5:
+            return self._map(self._room(number), depth)
+        raise FormatError(f"type {major} at byte {self.here - 1} may not be sealed")
 
     def _take(self, count: int) -> bytes:
         if count > len(self.data) - self.here:
@@ -103,8 +104,6 @@ class _Reader:
         return piece
 
     def _number(self, extra: int) -> int:
-        if extra < 24:
-            return extra
         if extra not in _WIDTH:
             raise FormatError(f"indefinite or reserved length at byte {self.here - 1}")
         width = _WIDTH[extra]

@@ -86,7 +86,7 @@ def certified_key(der: bytes, source: str) -> PublicKey:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         raise FormatError(f"{source}: the certificate lacks its name or its usage") from None
     if [getattr(name, "value", None) for name in names] != [device_urn(source)]:
         raise FormatError(f"{source}: the certificate is made out to {[str(getattr(n, 'value', n)) for n in names]}")
@@ -105,7 +105,7 @@ def verify_certificate(der: bytes, authority_der: bytes, source: str, at: dateti
         PolicyBuilder().store(store).time(at).build_client_verifier().verify(_load(der), [])
     except FormatError as error:
         raise VerificationError(str(error), evidence=der) from None
-    except ChainError as error:
+    except (ChainError, ValueError) as error:
         raise VerificationError(f"{source}: certificate not valid on {at:%Y-%m-%d %H:%M} UTC ({error})", evidence=der) from None
     return key
 
@@ -118,5 +118,5 @@ def valid_until(der: bytes) -> datetime:
 def _load(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise FormatError(f"not a certificate ({error})") from None

@@ -20,7 +20,7 @@ from ledger.cbor import Value
 from ledger.contracts.policies import contracts
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
 from ledger.entry import Signed
-from ledger.errors import LedgerError, WitnessAwayError
+from ledger.errors import ForkError, LedgerError, WitnessAwayError
 from ledger.group import ACTIVE, Group
 from ledger.log import Log, Sealed
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
@@ -88,6 +88,7 @@ class Recorder:
 
     def open(self) -> None:
         """Ask the witness first: a log restored from an old backup must not go on. A witness that is away stops nothing."""
+        self._ask_how_far_the_witness_is()
         self.cosign()
         self._tell_missing_alarms()
 
@@ -115,6 +116,22 @@ class Recorder:
             self._asked_s = monotonic_s()
             return False
         return True
+
+    def _ask_how_far_the_witness_is(self) -> None:
+        """Offer the newest cosigned checkpoint again: a witness that has seen a longer log answers with its size."""
+        note = self._log.newest()
+        size = note.checkpoint.size
+        if self._client is None or not self._log.cosigned(size):
+            return  # the first cosigning asks
+        try:
+            status, told = self._client.add_checkpoint(size, [], note)
+        except WitnessAwayError:
+            self._asked_s = monotonic_s()
+            return
+        if status == 409:
+            raise ForkError(
+                f"{self._folder}: the witness has seen {told.strip()} entries, this log has {size}; restore the log to size {told.strip()}"
+            )
 
     def finish(self) -> None:
         """Seal what is there, ask the witness a last time, and close."""

@@ -320,33 +320,40 @@ def _check_inclusion(this: _Inspection) -> str:
 
 def _check_membership(this: _Inspection) -> str:
     group = this.group.copy()
-    states = 0
+    faults = []
     for leaf in this.leaves:
+        # Go on after a fault: the steps that follow still need to know who had to sign each entry.
         try:
-            leaf.signers = group.signers(leaf.entry)
-            leaf.certificate = group.certificate_of(leaf.entry)
-        except RefusedError as error:
-            leaf.signers = str(error)
-        if leaf.number and leaf.entry.kind == "group.found":
-            raise _fault(leaf, "founds the group a second time")
-        if leaf.number and leaf.entry.rule.open:
-            if leaf.body is None:
-                raise _fault(leaf, "is a registry entry without its body")
-            try:
-                group.apply(leaf.number, leaf.entry, leaf.body)
-            except (RefusedError, FormatError) as error:
-                raise _fault(leaf, f"cannot be: {error}") from None
-        if leaf.entry.kind == "state":
-            states += 1
-            if _facts(leaf).get("members") != group.root:
-                raise _fault(
-                    leaf, "seals other members, devices or policies than the entries give: a revocation or other change was left out"
-                )
+            _replay_one(group, leaf)
+        except VerificationError as error:
+            faults.append(error)
+    this.group = group
+    if faults:
+        raise faults[0]
     if this.leaves[-1].entry.kind != "state":
         raise _fault(this.leaves[-1], "ends the checkpoint and is no state leaf")
-    this.group = group
     devices = [device.status for device in group.devices.values()]
+    states = sum(leaf.entry.kind == "state" for leaf in this.leaves)
     return f"{len(group.members)} members, {len(devices)} devices ({devices.count('revoked')} revoked), the same at {states} state leaves"
+
+
+def _replay_one(group: Group, leaf: _Leaf) -> None:
+    try:
+        leaf.signers = group.signers(leaf.entry)
+        leaf.certificate = group.certificate_of(leaf.entry)
+    except RefusedError as error:
+        leaf.signers = str(error)
+    if leaf.number and leaf.entry.kind == "group.found":
+        raise _fault(leaf, "founds the group a second time")
+    if leaf.number and leaf.entry.rule.open:
+        if leaf.body is None:
+            raise _fault(leaf, "is a registry entry without its body")
+        try:
+            group.apply(leaf.number, leaf.entry, leaf.body)
+        except (RefusedError, FormatError) as error:
+            raise _fault(leaf, f"cannot be: {error}") from None
+    if leaf.entry.kind == "state" and _facts(leaf).get("members") != group.root:
+        raise _fault(leaf, "seals other members, devices or policies than the entries give: a revocation or other change was left out")
 
 
 def _check_signatures(this: _Inspection) -> str:

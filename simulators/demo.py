@@ -6,20 +6,23 @@ Baselines, sealing, witness and pages are child processes, each in its own proce
 
 import asyncio
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from simulators.children import Child
 from simulators.founding import Founded, found
 from simulators.preparing import Period, assemble, make_twin, work_copy
-from simulators.reporting import Evidence, Reference, gather_evidence, summary
+from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls
 from simulators.running import RunningSite, RunReport, SiteParts
+from simulators.score import Score
 from simulators.wire.ports import require_free_tcp, require_free_udp
 from twin.clock import monotonic_s, wall_now
 from twin.errors import StateError
+from twin.graph import Graph
 from twin.journal import Record
+from twin.points import read_points
 from twin.site import Site, find_site, load_site
 from twin.state import StateFolder
 
@@ -48,7 +51,9 @@ class DemoSite:
 
     site: Site
     state: Path
+    graph: Graph
     rooms: int = 0
+    equipment: int = 0
     parts: SiteParts | None = None
     founded: Founded | None = None
     running: RunningSite | None = None
@@ -79,8 +84,7 @@ class Demo:
             self._start_children()
             asyncio.run(self._control())
             self._seal_the_rest()
-            main = self.sites[0]
-            return summary(self.wish.period, self.sites, monotonic_s() - begun_s, main.references)
+            return summary(self.wish, self.sites, monotonic_s() - begun_s)
         finally:
             for child in [*self._pages, *self._baselines.values(), *self._sealers, *filter(None, [self._witness])]:
                 child.stop()
@@ -106,17 +110,22 @@ class Demo:
             state = self.state.site(site.name)
             self.say(f"{site.title}: reading the model")
             imported = make_twin(site, state, wall_now())
-            self.sites.append(DemoSite(site, state, rooms=imported.rooms))
+            self.sites.append(
+                DemoSite(site, state, imported.graph, rooms=len(imported.plan["rooms"]), equipment=len(imported.plan["equipment"]))
+            )
         main = self.sites[0].site
         for controller in BASELINES:
             words = ["simulate", str(main.folder), "--controller", controller, "--json", *_period_words(self.wish.period)]
             self._baselines[controller] = Child(controller, words, self._log(controller))
-        self._witness = Child("witness", ["witness", "--port", "0", "--state", str(self.wish.state)], self._log("witness"))
+        self._witness = Child(
+            "witness", ["witness", "--port", "0", "--name", main.group.government, "--state", str(self.wish.state)], self._log("witness")
+        )
         url = str(self._witness.object()["url"])
         for each in self.sites:
             self.say(f"{each.site.title}: founding group {each.site.group.name}, {each.site.group.government} joins")
-            each.founded = found(each.site, self.state, url)
-            each.parts = assemble(each.site, each.state, self.wish.period, each.founded.records)
+            book = read_points(each.site.points_file, each.graph.points())
+            each.founded = found(each.site, each.graph, book, self.state, url)
+            each.parts = assemble(each.site, each.state, self._period_of(each), each.founded.records)
             if each.parts.plant.note:
                 self.say(f"{each.site.title}: {each.parts.plant.note}")
         self._witness_url = url
@@ -160,7 +169,9 @@ class Demo:
         each.report = await each.running.run(speed=speed, stop=stop)
         release = each.report.release
         if release:
-            self.say(f"{each.site.title}: {release.points} points given back in {release.seconds:.1f} s, {release.held_after} still held")
+            self.say(
+                f"{each.site.title}: {release.points} points given back in {release.seconds:.1f} s, {len(release.not_released)} still held"
+            )
 
     async def _await_references(self, stop: asyncio.Event) -> None:
         """Write each baseline into the main site's journal as soon as its process is done."""
@@ -185,8 +196,71 @@ class Demo:
             each.evidence = gather_evidence(each.founded, self.state, self.wish.state / "evidence")
         self.say("evidence taken out and verified offline")
 
+    def _period_of(self, each: DemoSite) -> Period:
+        """The wish for an engine is for the main site; the second owner's plant is what its own file says."""
+        return self.wish.period if each is self.sites[0] else replace(self.wish.period, engine=None)
+
     def _log(self, name: str) -> Path:
         return self.wish.state / "logs" / f"{name}.log"
+
+
+def summary(wish: Wish, sites: Sequence[DemoSite], wall_s: float) -> dict[str, Any]:
+    """The object that `demo --json` prints (its keys are stable; more may be added). Energy in kWh, emissions in g, shares in percent."""
+    main = sites[0]
+    assert main.parts is not None
+    assert main.report is not None
+    assert main.report.score is not None
+    runs: dict[str, Reference | Score] = {**main.references, "controlled": main.report.score}
+    facts: dict[str, Any] = {
+        "site": main.site.name,
+        "plant": main.parts.plant.engine,
+        "note": main.parts.plant.note,
+        "weather": main.site.place,
+        "period": {"start": main.report.began.isoformat() if main.report.began else None, "days": wish.period.days},
+        "seed": wish.period.seed,
+        "twin": {"rooms": main.rooms, "equipment": main.equipment, "points": len(main.parts.book)},
+        "wire": _wire(main),
+        "ledger": _ledger(sites),
+        "state": str(wish.state),
+        "stopped": main.report.stopped,
+    }
+    if set(runs) == {*BASELINES, "controlled"} and not main.report.stopped:
+        kwh = {name: run.energy_kwh for name, run in runs.items()}
+        comfort = {name: comfort_row(run.comfort) for name, run in runs.items()}
+        facts["energy"] = {kind: energy(kwh, kind) for kind in ("whole", "hvac_light")}
+        facts["comfort"] = comfort
+        facts["failed"] = shortfalls(kwh, comfort)
+    assert main.evidence is not None
+    facts["carbon"] = carbon(main.evidence.claims)
+    facts["wall_s"] = round(wall_s, 1)
+    return facts
+
+
+def _wire(main: DemoSite) -> dict[str, Any]:
+    assert main.parts is not None
+    assert main.report is not None
+    protocols = [c.protocol for c in main.site.connections.values()]
+    return {
+        "bacnet_devices": protocols.count("bacnet"),
+        "modbus_devices": protocols.count("modbus"),
+        "points": len(main.parts.book.bound),
+        "reads": main.report.reads,
+        "writes": main.report.writes,
+        "outcomes": outcomes(main.report.outcomes),
+        "writes_seen_by_devices": main.report.device_writes,
+    }
+
+
+def _ledger(sites: Sequence[DemoSite]) -> dict[str, Any]:
+    found = [each.evidence for each in sites if each.evidence]
+    return {
+        "groups": [e.row for e in found],
+        "devices": {"enrolled": sum(e.enrolled for e in found), "revoked": sum(e.revoked for e in found)},
+        "control_actions": sum(e.control_actions for e in found),
+        "seal_delay_p95_s": max((e.seal_delay_p95_s for e in found), default=0.0),
+        "verified": bool(found) and all(e.verified for e in found),
+        "failed_steps": [step for e in found for step in e.failed_steps],
+    }
 
 
 def _period_words(period: Period) -> list[str]:

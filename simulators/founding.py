@@ -33,7 +33,9 @@ def found(site: Site, graph: Graph, book: PointBook, state: StateFolder, witness
     folder = state.group(site.group.name)
     try:
         policies = group_policies([(site, terms_of(site, graph))])
-        group = found_group(folder, site.group.name, site.group.owner, WitnessClient(witness_url), simulated=site.simulated, policies=policies)
+        group = found_group(
+            folder, site.group.name, site.group.owner, WitnessClient(witness_url), simulated=site.simulated, policies=policies
+        )
         issue_gateway(folder, site.name)
         records: dict[str, RecordMaker] = {}
         for record, energy, connection in _secure_meters(book):

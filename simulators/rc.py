@@ -124,8 +124,8 @@ class RcPlant:
     def _run_step(self, held: Mapping[str, float], n: int) -> dict[str, float]:
         values = self._held(held, n)
         used: dict[str, float] = {}
-        for minute in range(STEP_S // INNER_S):
-            out = self._outdoors(self._at(n) + timedelta(seconds=minute * INNER_S))
+        out = self._outdoors(self._at(n) + timedelta(seconds=STEP_S / 2))
+        for _ in range(STEP_S // INNER_S):
             self._night_cycle(values)
             for name, joules in self.building.step(self._state, values, out, INNER_S).items():
                 used[name] = used.get(name, 0.0) + joules

@@ -97,25 +97,25 @@ def layout_from_graph(graph: Asks) -> RcLayout:
         raise SiteError("the twin has no terminal unit that feeds a zone; the rc plant has nothing to simulate")
     of_zone = {r["tag"]: _by(graph.ask("zone_points", brick_class=r["brick"]), "zone") for r in table() if r["place"] in ("zone", "lights")}
     of_handler = {r["tag"]: _by(graph.ask("points_of", brick_class=r["brick"]), "owner") for r in table() if r["place"] == "air_handler"}
-    zones: list[RcZone] = []
+    rooms: dict[str, list[Mapping[str, str]]] = {}
     for row in graph.ask("zones"):
-        key = row["zone"]
-        if key in terminals and key not in {z.key for z in zones}:
-            points = {tag: found[key] for tag, found in of_zone.items() if key in found}
-            zones.append(RcZone(key, float(row["area_m2"]), row.get("level", ""), terminals[key], points))
-    handlers = {
-        key: {tag: found[key] for tag, found in of_handler.items() if key in found} for key in sorted({z.air_handler for z in zones})
-    }
+        if row["zone"] in terminals:
+            rooms.setdefault(row["zone"], []).append(row)
+    zones = tuple(
+        RcZone(key, _area(key, rows), rows[0].get("level", ""), terminals[key], {t: p[key] for t, p in of_zone.items() if key in p})
+        for key, rows in rooms.items()
+    )
+    handlers = {key: {t: p[key] for t, p in of_handler.items() if key in p} for key in sorted({z.air_handler for z in zones})}
     owners = {row["point"]: row["meter"] for row in graph.ask("meters") if "point" in row}
     meters = {
         f"{place}.{r['tag']}": point
         for place, (name, *_) in METERS.items()
         for r in table()
-        if r["place"] == place
+        if r["place"] == place and r["tag"] != "record"
         for point in owners
         if point == slug(f"{name}.{r['tag']}")
     }
-    return RcLayout(tuple(zones), handlers, meters)
+    return RcLayout(zones, handlers, meters)
 
 
 def layout_from_building(building: Building) -> RcLayout:
@@ -130,6 +130,14 @@ def layout_from_building(building: Building) -> RcLayout:
     )
     handlers = {slug(h.name): of(h.name, ("air_handler",)) for h in building.air_handlers}
     return RcLayout(zones, handlers, {f"{p.place}.{p.tag}": p.id for p in points if p.place in METERS and p.tag != "record"})
+
+
+def _area(zone: str, rooms: Sequence[Mapping[str, str]]) -> float:
+    """The area of a zone's rooms, m²."""
+    area_m2 = sum(float(room.get("area_m2", 0)) for room in rooms)
+    if area_m2 <= 0:
+        raise SiteError(f"zone {zone}: the twin knows no area of its rooms; export the model with room quantities (NetFloorArea)")
+    return area_m2
 
 
 def _by(rows: Sequence[Mapping[str, str]], column: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a demo prints at its end: every figure taken from this run's scores, journals and ledgers."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 from ledger import explorer
 from ledger.custody import export_trust, make_bundle
 from ledger.errors import LedgerError
+from ledger.rules import standard_rules
 from ledger.verify import verify_bundle
 from ledger.witness import Witness
 from simulators.founding import Founded
-from simulators.score import Score, comfort_failures
+from simulators.score import comfort_failures
 from twin.errors import StateError
 from twin.state import StateFolder
 
@@ -74,7 +75,7 @@ def gather_evidence(founded: Founded, state: StateFolder, out: Path) -> Evidence
         make_bundle(founded.folder, bundle)
         trust = Witness(state.witness()).trust(founded.name)
         export_trust(trust, trust_file)
-        report = verify_bundle(bundle.read_bytes(), trust)
+        report = verify_bundle(bundle.read_bytes(), trust, rules=standard_rules())
         view = explorer.overview(founded.folder)
         claims = explorer.entries(founded.folder, founded.folder / "keys", kinds=("emission.period",), newest=100_000)
     except LedgerError as error:
@@ -87,8 +88,25 @@ def gather_evidence(founded: Founded, state: StateFolder, out: Path) -> Evidence
     return Evidence(
         row, report.ok, tuple(f"{s.number} {s.what}: {s.detail}" for s in report.steps if s.ok is False),
         kinds.get("device.enrol", 0), kinds.get("device.revoke", 0), kinds.get("control.action", 0),
-        tuple(c.body for c in claims), view.seal_delay_p95_s,
+        tuple(c.body for c in claims if c.body), view.seal_delay_p95_s or 0.0,
     )  # fmt: skip
+
+
+def carbon(claims: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sealed hourly claims of a period added up: integers, as they stand in the ledger."""
+    newest = max(claims, key=lambda claim: claim["to_ms"], default=None)
+    if newest is None:
+        return {"factor_id": None, "region": None, "year": None, "energy_wh": 0, "scope1_g": 0, "scope2_location_g": 0, "claims": 0}
+    return {
+        "factor_id": newest["factor"],
+        "region": newest["region"],
+        "year": int(newest["factor"].split("/")[2]),
+        "provisional": newest["provisional"],
+        "energy_wh": sum(c["scope1_wh"] + c["scope2_wh"] for c in claims),
+        "scope1_g": sum(c["scope1_g"] for c in claims),
+        "scope2_location_g": sum(c["scope2_location_g"] for c in claims),
+        "claims": len(claims),
+    }
 
 
 def energy(scores: Mapping[str, Mapping[str, float]], kind: str) -> dict[str, float]:
@@ -106,18 +124,17 @@ def energy(scores: Mapping[str, Mapping[str, float]], kind: str) -> dict[str, fl
 def shortfalls(energy_kwh: Mapping[str, Mapping[str, float]], comfort: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What the controlled run did not reach; empty when it saved enough at comfort no worse."""
     saved = energy(energy_kwh, "whole")["saved_vs_code_percent"]
-    failed = [] if saved >= SAVING_WANTED_PERCENT else [f"saved {saved:.1f} % of the whole building against code, wanted {SAVING_WANTED_PERCENT:g} %"]
+    failed = (
+        []
+        if saved >= SAVING_WANTED_PERCENT
+        else [f"saved {saved:.1f} % of the whole building against code, wanted {SAVING_WANTED_PERCENT:g} %"]
+    )
     return failed + comfort_failures(comfort["controlled"], comfort["bau"])
 
 
 def comfort_row(comfort: Mapping[str, float]) -> dict[str, float]:
     """The comfort figures of one run."""
     return {name: round(comfort[name], 3) for name in COMFORT}
-
-
-def controlled_score(score: Score) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Energy and comfort of the controlled run."""
-    return score.energy_kwh, score.comfort
 
 
 def outcomes(counted: Counter[str]) -> dict[str, int]:

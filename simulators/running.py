@@ -56,6 +56,7 @@ class SiteParts:
 class RunReport:
     """What happened, counted while it happened."""
 
+    began: datetime | None = None
     steps: int = 0
     reads: int = 0
     writes: int = 0
@@ -63,6 +64,7 @@ class RunReport:
     device_writes: int = 0
     release: ReleaseReport | None = None
     score: Score | None = None
+    stopped: bool = False  # by a person, before the period was over
 
     def count(self, cycle: CycleReport) -> None:
         self.steps += 1
@@ -96,12 +98,16 @@ class RunningSite:
         step: Step | None = await asyncio.to_thread(parts.plant.reset)
         assert step is not None
         clock = SteppedClock(step.at)
+        self.report.began = step.at
         connections = await self.devices.start()
         write_json(
             parts.folder / "connections.json",
             {n: {"protocol": c.protocol, "host": c.host, "port": c.port, "device": c.device} for n, c in connections.items()},
         )
         await self._publish(step)
+        self.journal.append(
+            [Record("mode", step.at, {"mode": "automatic", "by": "simulation", "why": "a simulated site starts under control"})]
+        )
         cycle = Cycle(parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies)
         await cycle.open()
         watching = asyncio.create_task(cycle.watch())
@@ -116,6 +122,7 @@ class RunningSite:
                 step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
                 await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()
+            self.report.stopped = stop.is_set() and step is not None
         finally:
             watching.cancel()
             why = "the simulation was stopped" if stop.is_set() else "the simulated period is over"

@@ -58,7 +58,7 @@ class StartStop:
         arrival, departure = forecast.first_arrival(local.date()), forecast.last_departure(local.date())
         if any(z.people is not None and z.people > 0 for z in handler.zones):
             return True, "people are present"
-        expected = forecast.people(seen.now)[MID] >= tuning.arrival_share
+        expected = self._working_hours(seen.now)
         if any(z.people is None for z in handler.zones):
             return (True, "a counter is silent in working hours: people may be present") if expected else (None, "")
         if arrival is None or departure is None:
@@ -73,6 +73,10 @@ class StartStop:
         if empty_min < tuning.quiet_min:
             return True, "the last people have only just left"
         return False, "nobody is present and nobody is expected soon"
+
+    def _working_hours(self, now: datetime) -> bool:
+        """Whether people are as likely as not to be in the building."""
+        return self.watch.forecast.people(now)[MID] >= self.watch.tuning.arrival_share
 
     def _calm(self, key: str, wanted: bool, why: str, now: datetime) -> tuple[bool, str]:
         """Minimum on and off times, and no more starts in a day than the motor likes."""
@@ -89,7 +93,7 @@ class StartStop:
         if held_min < (tuning.minimum_on_min if run.on else tuning.minimum_off_min):
             self._runs[key] = Run(run.on, run.since, day, starts)
             return run.on, f"switched only {held_min:.0f} min ago: {'runs' if run.on else 'rests'} on"
-        if wanted and starts >= tuning.starts_a_day_max:
+        if wanted and starts >= tuning.starts_a_day_max and not self._working_hours(now):
             self._runs[key] = Run(run.on, run.since, day, starts)
             return False, f"started {starts} times today already: the night cycle serves who is still here"
         self._runs[key] = Run(wanted, now, day, starts + int(wanted))

@@ -1,5 +1,6 @@
 """Outdoor air of each air handler: by the people present, more when CO2 rises or when outdoor air cools for nothing."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,7 +45,7 @@ class Ventilation:
         people = sum(people_or_full(z) for z in handler.zones)
         co2 = rising(self._worst_co2_ppm(handler), tuning.co2_raise_ppm, tuning.co2_full_ppm)
         need = people * tuning.outdoor_air_person_l_s / 1000 * (1 + (tuning.outdoor_air_raise_max - 1) * co2)
-        need = max(need, self.watch.legal_outdoor_air_m3_s(handler.zones))
+        need = _rounded_up(max(need, self.watch.legal_outdoor_air_m3_s(handler.zones)))
         free = self._free_cooling_m3_s(handler, seen)
         if free > need:
             return free, "outdoor air is cool and dry: it cools for nothing"
@@ -71,3 +72,8 @@ class Ventilation:
         mixed = FREE_SUPPLY_C - FAN_HEAT_K
         share = 1.0 if outdoor >= mixed else (back - mixed) / (back - outdoor)
         return min(1.0, share) * flow
+
+
+def _rounded_up(flow_m3_s: float) -> float:
+    """To whole litres per second, so that rounding never falls below the law."""
+    return math.ceil(flow_m3_s * 1000) / 1000

@@ -182,7 +182,7 @@ def people_or_full(seen: ZoneSeen) -> float:
 
 
 def legal_outdoor_air_m3_s(grid_region: str, zones: list[tuple[float, float]]) -> float:
-    """The law's outdoor air for zones given with people and area in m2, by the country of the grid region; a zone without people needs none."""
+    """The law's outdoor air for zones given with people and area in m2, by country; a zone without people needs none."""
     person, area = LEGAL_OUTDOOR_AIR_L_S.get(grid_region[:2].upper(), LEGAL_OUTDOOR_AIR_L_S[""])
     return sum(person * people + area * area_m2 for people, area_m2 in zones if people > 0) / 1000
 

@@ -1,9 +1,68 @@
-"""A rule-based controller used only as a yardstick in tests: it reads the plant directly, with perfect sensors."""
+"""One day of plants for the plants' tests, and the rule-based yardstick that strategies can be held against."""
 
+import hashlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from zoneinfo import ZoneInfo
 
-from simulators.plant import Plant, Step
+import pytest
+
+from simulators.plant import Period, Plant, Step
+from twin.words import slug
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.fixture(scope="session")
+def energyplus():
+    """The engine's module; skipped where its wheel is not installed."""
+    if importlib.util.find_spec("pyenergyplus") is None:
+        pytest.skip("EnergyPlus has no wheel for this machine")
+    from simulators.energyplus import engine
+
+    return engine
+
+
+@pytest.fixture
+def monday():
+    """One day, Monday 14 July."""
+    return Period(date(2025, 7, 14), 1, ZONE)
+
+
+@pytest.fixture
+def miami(energyplus, monday):
+    """Makes the medium office in Miami on that Monday; every plant made is closed."""
+    from simulators.energyplus.plant import EnergyPlusPlant
+
+    made = []
+
+    def make(**changes):
+        arguments = {"seed": 1} | changes
+        period = arguments.pop("period", monday)
+        weather = energyplus.shipped("weather", arguments.pop("weather", "usa_fl_miami"))
+        made.append(EnergyPlusPlant(energyplus.shipped("models", "medium_office"), weather, period, **arguments))
+        return made[-1]
+
+    yield make
+    for plant in made:
+        plant.close()
+
+
+@pytest.fixture
+def sha256():
+    return lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def drive():
+    return _drive
+
+
+@pytest.fixture
+def oracle_for():
+    return _oracle_for
 
 
 @dataclass
@@ -99,9 +158,7 @@ class Oracle:
         return 0.0
 
 
-def oracle_for(plant, **changes) -> Oracle:
-    from twin.words import slug
-
+def _oracle_for(plant, **changes) -> Oracle:
     zones_of: dict[str, list[str]] = {}
     for zone in plant.building.zones:
         zones_of.setdefault(slug(zone.air_handler), []).append(slug(zone.name))
@@ -109,7 +166,7 @@ def oracle_for(plant, **changes) -> Oracle:
     return Oracle(plant.building, s.people, s.fan_m3_s, s.minimum_outdoor_air_m3_s, zones_of, **changes)
 
 
-def drive(plant: Plant, rule=None) -> int:
+def _drive(plant: Plant, rule=None) -> int:
     """Step the plant to its end, by its own schedule or a rule; returns the number of steps."""
     step, steps = plant.reset(), 0
     rule = rule(plant) if rule else None

@@ -1,0 +1,62 @@
+"""The command `import`: one JSON object on standard output, or a few lines for a person."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bim.commands import import_
+from twin.errors import SiteError
+from twin.site import find_site
+
+
+@pytest.fixture
+def run() -> Callable[..., str]:
+    app = typer.Typer()
+    app.command("import")(import_)
+
+    def call(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return call
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    folder = tmp_path / "corner_clinic"
+    shutil.copytree(find_site("corner_clinic"), folder)
+    return folder
+
+
+def test_a_site_is_imported_into_its_own_folder(run: Callable[..., str], clinic: Path) -> None:
+    before = (clinic / "twin.ttl").read_bytes()
+    (clinic / "twin.ttl").unlink()
+
+    counts = json.loads(run(str(clinic), "--json"))
+
+    assert counts["points"] == counts["bound"] == 69
+    assert counts["schemas"] == ["IFC4"]
+    assert (clinic / "twin.ttl").read_bytes() == before
+
+
+def test_files_go_where_out_says(run: Callable[..., str], model_file: Callable[..., Path], tmp_path: Path) -> None:
+    told = run(str(model_file("a.ifc")), str(model_file("b.ifc", schema="IFC4X3")), "--out", str(tmp_path / "My House"))
+
+    assert sorted(p.name for p in (tmp_path / "My House").iterdir()) == ["plan.json", "report.json", "twin.ttl"]
+    assert told.startswith("my_house: a.ifc, b.ifc\n")
+    assert "for review" in told
+
+
+def test_unclear_words_are_answered_with_what_to_give(model_file: Callable[..., Path]) -> None:
+    with pytest.raises(SiteError, match="--out DIR"):
+        import_([str(model_file())])
+    with pytest.raises(SiteError, match="give one site"):
+        import_(["a", "b"])
+    with pytest.raises(SiteError, match=r"no folder with a site\.toml"):
+        import_(["no_such_site"])
