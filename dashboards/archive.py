@@ -10,7 +10,8 @@ from dashboards.views.ledger import Explorer
 from twin.clock import monotonic_s
 from twin.errors import WattproofError
 
-LOOK_S = 2.0  # how often a group is read again, however many tabs are open
+LOOK_S = 2.0  # how often a group's state is read again, however many tabs are open
+SCAN_S = 8.0  # entries of chosen kinds need a look through the whole log
 KEPT_MOST = 200  # remembered answers; beyond that they start anew
 T = TypeVar("T")
 UNREADABLE = (WattproofError, OSError, sqlite3.Error)  # the sealing process may be making the group just now
@@ -40,22 +41,27 @@ class Archive:
 
     def overview(self, group: str) -> Any | None:
         """Size, checkpoint and cosignatures, or None while unreadable."""
-        return self._recent(("overview", group), lambda x: x.overview(self.folder(group)), None)
+        return self._recent(("overview", group), LOOK_S, lambda x: x.overview(self.folder(group)), None)
 
     def entries(self, group: str, kinds: tuple[str, ...] = (), newest: int = 200) -> list[Any]:
         """The newest entries, decoded with the government's key for that group."""
-        return self._recent(("entries", group, kinds), lambda x: x.entries(self.folder(group), self.keys, kinds=kinds, newest=newest), [])
+        return self._recent(
+            ("entries", group, kinds),
+            SCAN_S if kinds else LOOK_S,
+            lambda x: x.entries(self.folder(group), self.keys, kinds=kinds, newest=newest),
+            [],
+        )
 
     def check(self, group: str) -> list[Any]:
         """The numbered verification, made now."""
         return self.explorer.check(self.folder(group), self.keys) if self.explorer else []
 
-    def _recent(self, key: tuple[Any, ...], read: Callable[[Explorer], T], otherwise: T) -> T:
+    def _recent(self, key: tuple[Any, ...], every_s: float, read: Callable[[Explorer], T], otherwise: T) -> T:
         if self.explorer is None:
             return otherwise
         with self._lock:
             at_s, answer = self._kept.get(key, (float("-inf"), otherwise))
-            if monotonic_s() - at_s > LOOK_S:
+            if monotonic_s() - at_s > every_s:
                 try:
                     answer = read(self.explorer)
                 except UNREADABLE:

@@ -13,6 +13,7 @@ from dashboards.building import read_building
 from dashboards.desk import Desk
 from dashboards.server import LOOPBACK, Kind, Pages, bind, make_server, web_server
 from dashboards.views.ledger import Explorer
+from ledger import explorer
 from twin.errors import SiteError
 from twin.site import find_site, load_site, product_root, state_root
 from twin.state import StateFolder
@@ -31,7 +32,6 @@ def serve(
     root = state_root(state)
     kind: Kind = "government" if government else "owner"
     listening = bind((PORT_GOVERNMENT if government else PORT_OWNER) if port is None else port)
-    explorer = _explorer()
     desks = [] if government else _desks(sites or _sites_with_state(root), root, explorer)
     pages = make_server(kind, root, desks, explorer)
     url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
@@ -69,9 +69,3 @@ def _desks(names: list[str], root: Path, explorer: Explorer | None) -> list[Desk
 def _sites_with_state(root: Path) -> list[str]:
     folders = sorted((root / "sites").glob("*/journal.db"))
     return [f.parent.name for f in folders if (product_root() / "sites" / f.parent.name / "site.toml").exists()]
-
-
-def _explorer() -> Explorer | None:
-    from ledger import explorer
-
-    return explorer

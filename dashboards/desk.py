@@ -16,7 +16,8 @@ from twin.history import History
 from twin.state import StateFolder
 from twin.words import Reading
 
-LEDGER_LOOK_S = 2.0  # how often a group is looked at, however many tabs are open
+LEDGER_LOOK_S = 2.0  # how often a group's state is looked at, however many tabs are open
+ENTRIES_LOOK_S = 15.0  # entries of rare kinds need a look through the whole log; claims come by the hour
 
 
 class Desk:
@@ -50,12 +51,12 @@ class Desk:
 
     def ledger(self) -> Glance:
         """The state of the site's group, at most a few seconds old."""
-        answer: Glance = self._recent("glance", lambda: glance(overview_of(self.explorer, self.group)))
+        answer: Glance = self._recent("glance", LEDGER_LOOK_S, lambda: glance(overview_of(self.explorer, self.group)))
         return answer
 
     def entries(self, kinds: tuple[str, ...], newest: int = 200) -> list[Any]:
         """Entries of the site's group, decoded with the owner's key, at most a few seconds old; none while there is no group."""
-        answer: list[Any] = self._recent(kinds, lambda: self._entries(kinds, newest))
+        answer: list[Any] = self._recent(kinds, ENTRIES_LOOK_S, lambda: self._entries(kinds, newest))
         return answer
 
     def _entries(self, kinds: tuple[str, ...], newest: int) -> list[Any]:
@@ -66,10 +67,10 @@ class Desk:
         except (WattproofError, OSError, sqlite3.Error):
             return []
 
-    def _recent(self, key: Any, read: Callable[[], Any]) -> Any:
+    def _recent(self, key: Any, every_s: float, read: Callable[[], Any]) -> Any:
         with self._lock:
             at_s, answer = self._kept.get(key, (float("-inf"), None))
-            if monotonic_s() - at_s > LEDGER_LOOK_S:
+            if monotonic_s() - at_s > every_s:
                 answer = read()
                 self._kept[key] = (monotonic_s(), answer)
             return answer

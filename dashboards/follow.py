@@ -1,5 +1,6 @@
 """Following one site's journal: what stands in it so far, kept up to date row by row, for the views to look at."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ PACE_ROWS = 40  # rows of readings from which the pace of site time is told
 ROWS_AT_ONCE = 10_000
 
 Body = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,17 @@ class Follower:
         with self._lock:
             while rows := self.journal.after(self.facts.rows, most=ROWS_AT_ONCE):
                 for row in rows:
-                    absorb(self.facts, row, self.power_point)
+                    self._take(row)
                 if len(rows) < ROWS_AT_ONCE:
                     break
             return view(self.facts)
+
+    def _take(self, row: Row) -> None:
+        """A row that is not in our form must not stop the page; the facts have moved past it."""
+        try:
+            absorb(self.facts, row, self.power_point)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("journal row %d (%s) is not readable: %r", row.number, row.kind, error)
 
     def close(self) -> None:
         """Close the journal."""

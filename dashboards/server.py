@@ -49,7 +49,10 @@ class Pages:
 
 
 def make_server(kind: Kind, state_root: Path, desks: Sequence[Desk] = (), explorer: Explorer | None = None) -> Pages:
-    """Make the ASGI app of one server; `desks` are the owner's sites, `explorer` reads the government's groups."""
+    """Make the ASGI app of one server; `desks` are the owner's sites, `explorer` reads the government's groups.
+
+    One server a process: Dash keeps its newest app in a global, and an older one loses its pages but `/`.
+    """
     accounts = Accounts(state_root / "dashboards" / f"{kind}.db")
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # /docs would load scripts from a public host
     app = _ControlRoom(

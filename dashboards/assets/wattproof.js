@@ -36,6 +36,7 @@
     }
 
     function drawn() {
+        for (const link of document.querySelectorAll(".page-link")) link.classList.toggle("here", link.getAttribute("href") === location.pathname);
         // The page's elements exist a moment after its children were set.
         setTimeout(() => { flush(); draw_power(); draw_trend(page.trend); paint_plan(); }, 150);
     }

@@ -45,21 +45,16 @@ def layout(lang: str) -> Any:
     return html.Div(
         [
             html.H1(words["inspector_title"], className="only-read"),
-            panel(words["groups"], [html.Div(id="audit-groups")], "full"),
+            panel(words["groups"], [html.Div(id="audit-groups")], "above"),
             html.Div(
                 [
                     panel(
                         words["entries"], [grid("entries-grid", _columns(words), words, height_px=430, selectable=True)], "wide", [chooser]
                     ),
                     panel(words["entry_detail"], [html.Div(words["entry_choose"], id="entry-detail", className="detail")]),
-                    panel(words["verify"], _verify(words), "wide"),
-                    html.Div(
-                        [
-                            panel(words["overloads"], [html.Div(id="audit-overloads", className="tall")]),
-                            panel(words["by_kind"], [html.Div(id="audit-kinds", className="tall")]),
-                        ],
-                        className="stack",
-                    ),
+                    panel(words["verify"], _verify(words), "full"),
+                    panel(words["overloads"], [html.Div(id="audit-overloads", className="tall")], "wide"),
+                    panel(words["by_kind"], [html.Div(id="audit-kinds", className="tall")]),
                     panel(words["devices"], [html.Div(id="audit-devices", className="tall")], "full"),
                 ],
                 className="columns",
@@ -123,11 +118,20 @@ def steps_table(steps: Sequence[CheckStep], words: Words) -> Any:
     failed = [s.number for s in steps if s.result == "failed"]
     verdict = words["verify_failed"].format(n=", ".join(failed)) if failed else words["verify_ok"].format(n=len(steps))
     rows = [
-        [s.number, s.what, html.Span(f"{signs[s.result]} {words[f'step_{s.result}']}", className=f"step-{s.result}"), s.detail]
+        [
+            s.number,
+            s.what,
+            html.Span(f"{signs[s.result]} {words[f'step_{s.result}']}", className=f"step-{s.result}"),
+            html.Div(s.detail, className="clip"),
+        ]
         for s in steps
     ]
     heads = [words["step"], words["what"], words["result"], words["finding"]]
-    return html.Div([html.P(verdict, className="verdict-failed" if failed else "verdict-ok"), table(heads, rows)])
+    return html.Div([html.P(verdict, className="verdict-failed" if failed else "verdict-ok"), table(heads, rows, "steps")])
+
+
+def _result(text: str, step: CheckStep) -> Any:
+    return html.Span(text, className=f"step-{step.result}")
 
 
 def _verify(words: Words) -> list[Any]:
@@ -142,16 +146,18 @@ def _columns(words: Words) -> list[Any]:
     return [
         numeric("number", words["number"], 66),
         column("kind", words["kind"], 140),
-        column("at", words["site_time_word"], 136),
-        column("source", words["source"], 150),
+        column("at", words["time"], 100),
+        column("source", words["source"], 160),
         column("summary", words["summary"], minWidth=200),
     ]
 
 
 def _entry(row: EntryRow) -> dict[str, Any]:
     tone = "alert" if row.kind == "alarm.raised" or row.kind in ("refused", "gap") else "quiet" if row.kind == "state" else ""
-    return {"id": str(row.number), "number": row.number, "kind": row.kind, "at": _time(row.at), "source": row.source,
-            "summary": row.summary, "tone": tone}  # fmt: skip
+    return {
+        "id": str(row.number), "number": row.number, "kind": row.kind, "at": row.at.strftime("%m-%d %H:%M") if row.at else "",
+        "source": row.source, "summary": row.summary, "tone": tone,
+    }  # fmt: skip
 
 
 def _groups(rows: Sequence[GroupRow], words: Words) -> Any:

@@ -117,5 +117,7 @@ def _tables(view: OwnerView, building: Building, words: Words) -> dict[str, dict
     made = {
         name: table([words[h] for h in keys], rows) for (name, keys), rows in zip(heads.items(), (savings, claims, devices), strict=True)
     }
+    if any(c.provisional for c in view.claims[:CLAIMS_SHOWN]):
+        made["claims"] = html.Div([made["claims"], html.P(words["provisional"], className="quiet")])
     made["comfort"] = table([words["run"], *[words[f"run_{run}"] for run in runs]], comfort)
     return {f"own-{name}": {"children": content} for name, content in made.items()}

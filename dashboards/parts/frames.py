@@ -7,6 +7,8 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
+from dashboards.parts.numbers import MISSING
+
 Component = Any  # Dash has no types of its own
 
 
@@ -30,17 +32,14 @@ def tile(name: str, label: str) -> Component:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], name: str = "") -> Component:
-    """A small table for reading, not for work; the first column names the row."""
+    """A small table for reading, not for work; the first column names the row, columns of numbers stand to the right."""
+    numbers = [i > 0 and any(_is_number(row[i]) for row in rows) and not any(_is_words(row[i]) for row in rows) for i in range(len(heads))]
+    kinds = ["num" if is_number else "" for is_number in numbers]
+    head = html.Thead(html.Tr([html.Th(h, scope="col", className=kind) for h, kind in zip(heads, kinds, strict=True)]))
     body = [
-        html.Tr(
-            [
-                html.Th(cell, scope="row") if i == 0 else html.Td(cell, className="num" if _is_number(cell) else "")
-                for i, cell in enumerate(row)
-            ]
-        )
+        html.Tr([html.Th(row[0], scope="row"), *[html.Td(cell, className=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)]])
         for row in rows
     ]
-    head = html.Thead(html.Tr([html.Th(h, scope="col") for h in heads]))
     return html.Div(html.Table([head, html.Tbody(body)], className="table"), className=f"scroll {name}".strip())
 
 
@@ -58,4 +57,8 @@ def said(name: str) -> Component:
 
 
 def _is_number(cell: Any) -> bool:
-    return isinstance(cell, str) and re.fullmatch(r"[-–−]?[\d\u202f., ]*( ?[%s])?", cell) is not None
+    return isinstance(cell, str) and re.fullmatch(r"[-−]?[¥$€£]?[\d\u202f., ]*\d( ?[%s])?", cell) is not None
+
+
+def _is_words(cell: Any) -> bool:
+    return not _is_number(cell) and cell != MISSING

@@ -15,6 +15,10 @@ import pytest
 from dashboards.building import Building, read_building
 from dashboards.desk import Desk
 from dashboards.server import bind, make_server, web_server
+from ledger import explorer
+from ledger.seal_commands import make_recorder
+from ledger.witness import Witness, WitnessServer
+from simulators.founding import found
 from twin.addresses import parse_address
 from twin.graph import Graph
 from twin.history import History
@@ -212,7 +216,7 @@ def live_site(building: Building, tmp_path: Path):
 
 @pytest.fixture
 def desk(building: Building, live_site: LiveSite):
-    desk = Desk(building, live_site.state, None)
+    desk = Desk(building, live_site.state, explorer)
     yield desk
     desk.close()
 
@@ -241,6 +245,43 @@ def owner_server(desk: Desk, tmp_path: Path):
     pages = make_server("owner", tmp_path / "state", [desk])
     with serving(pages) as url:
         yield url, pages
+
+
+class Sealing:
+    """The ledger beside a living site: the government's witness, the owner's group, and a recorder that follows the journal."""
+
+    def __init__(self, site: LiveSite) -> None:
+        self.site, self.root = site, site.state.root
+        self.witness = Witness(self.root / "witness", "Shenzhen Housing and Construction Bureau")
+        self.server = WitnessServer(self.witness)
+        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        described = site.building.site
+        self.records = found(described, Graph.read(described.twin_file), site.building.points, site.state, self.server.url).records
+        self._follow = make_recorder(described, site.state, self.server.url)
+        self._follow.open()
+
+    def seal(self) -> None:
+        """Seal what the journal holds and have it cosigned."""
+        while self._follow.step():
+            pass
+        self._follow.cosign()
+
+    def close(self) -> None:
+        self._follow.close()
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join(5)
+        self.witness.close()
+
+
+@pytest.fixture
+def sealing(live_site: LiveSite):
+    """The living site's group, all of the morning sealed and cosigned."""
+    sealing = Sealing(live_site)
+    sealing.seal()
+    yield sealing
+    sealing.close()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from dashboards.server import make_server
+from ledger import explorer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PASSWORD = "a long password"
@@ -158,3 +159,16 @@ def test_the_inspectors_server_opens_without_any_group(tmp_path, visit, serve_pa
         page = visit(url, pages)
         page.wait_for_selector("text=This server is a member of no group yet", timeout=30_000)
         assert "inspector" in page.inner_text("header")
+
+
+def test_the_inspector_reads_an_entry_and_verifies_the_group(sealing, visit, serve_pages):
+    pages = make_server("government", sealing.root, explorer=explorer)
+    with serve_pages(pages) as url:
+        page = visit(url, pages)
+        page.wait_for_selector("#entries-grid .ag-row", timeout=30_000)
+        assert "Harbour Offices Ltd" in page.inner_text("#audit-groups")
+        page.click("#entries-grid .ag-row >> text=emission.period >> nth=0")
+        until(page, "() => document.getElementById('entry-detail').textContent.includes('scope2_location_g')")
+        page.click("#verify")
+        page.wait_for_selector("#verify-steps table", timeout=60_000)
+        assert "Everything holds: 12 steps" in page.inner_text("#verify-steps")
