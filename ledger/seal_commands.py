@@ -1,11 +1,15 @@
 """The command `seal`: a site's journal goes into its group's log, second by second."""
 
+import fcntl
 import json
 import logging
+import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -44,11 +48,25 @@ def seal(
     loaded = load_site(find_site(site))
     folders = StateFolder(state_root(state))
     try:
-        recorder = make_recorder(loaded, folders, witness)
-        _run(recorder, once=once)
+        with only_recorder(folders.group(loaded.group.name) / f"recorder-{loaded.name}.lock"):
+            recorder = make_recorder(loaded, folders, witness)
+            _run(recorder, once=once)
     except LedgerError as error:
         raise errors.StateError(str(error)) from None
     _tell(recorder, as_json)
+
+
+@contextmanager
+def only_recorder(path: Path) -> Iterator[None]:
+    """Two recorders of one site would seal its rows twice: the second one is refused."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise errors.StateError(f"{path}: another recorder is sealing this site; stop it first") from None
+    finally:
+        os.close(handle)
 
 
 def make_recorder(site: Site, folders: StateFolder, witness_url: str) -> Recorder:

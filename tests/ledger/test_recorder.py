@@ -421,6 +421,41 @@ def test_a_region_without_a_factor_is_claimed_as_nothing_and_said_so(town: Town)
     assert "CN-XZ has no published average factor" in (town.folder / "recorder-tower.json").read_text()
 
 
+def test_a_row_that_cannot_be_understood_stops_nothing_behind_it(town: Town) -> None:
+    broken = command("broken", START).body | {"until": "tomorrow"}
+    huge = {"mode": "automatic", "by": "x", "why": "y", "level": 2**70}
+    town.journal.append([Record("command", START, broken), outcome("broken", START), Record("mode", START, huge)])
+    town.live(commands=1)
+    seal_all(town)
+    why = [view.body.by_name()["refused_because"] for view in town.views("control.refusal")]
+    assert [reason.split(":")[0] for reason in why] == ["the journal row is malformed", "cannot be sealed"]
+    assert len(town.views("control.action")) == 1
+    assert town.verify().ok
+
+
+def test_another_journal_than_the_one_that_was_sealed_is_refused(town: Town) -> None:
+    town.live()
+    seal_all(town)
+    other = Journal(town.folder / "other.db")
+    with pytest.raises(LedgerError, match="restore the journal that belongs to it"):
+        Recorder(town.folder, TERMS, other, simulated=True)
+    other.close()
+
+
+def test_a_clock_that_went_back_makes_sealing_wait(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    town.live()
+    recorder = town.recorder()
+    recorder.step()
+    town.live()
+    with monkeypatch.context() as wrong:
+        wrong.setattr("ledger.recorder.wall_now", lambda: wall_now() - timedelta(hours=1))
+        with pytest.raises(LedgerError, match="the clock went back"):
+            recorder.step()
+    assert recorder.step() == 2
+    recorder.finish()
+    assert town.views("refused") == []
+
+
 def test_a_demo_day_is_sealed_in_a_few_seconds(town: Town) -> None:
     points = {f"zone_{n}.zn_t": 20.0 + n / 7 for n in range(200)}
     recorder = town.recorder()
