@@ -13,6 +13,7 @@ from typing import Any
 
 from ledger.carbon.claims import HOUR_MS
 from ledger.contracts.policies import POLICIES
+from ledger.contracts.told import alarm_message
 from ledger.custody import member_data_key
 from ledger.entry import KINDS, Body, Entry
 from ledger.envelope import open_body
@@ -21,7 +22,6 @@ from ledger.evidence import whole_bundle
 from ledger.group import GOVERNMENT, LOG, OWNER, Group
 from ledger.keys import read_envelope_key
 from ledger.log import OPEN, Reader, Stored
-from ledger.recorder import alarm_message
 from ledger.replay import CONTRACT_FIELD
 from ledger.rules import standard_rules
 from ledger.source import from_ms

@@ -18,6 +18,7 @@ from ledger.carbon.claims import ClaimBook, Terms
 from ledger.carbon.factors import FactorError
 from ledger.cbor import Value
 from ledger.contracts.policies import contracts
+from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
 from ledger.entry import Signed
 from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
@@ -38,7 +39,6 @@ WITNESS_PAUSE_S = 15.0  # a witness that is away is asked again after this long
 DELAYS_KEPT = 20_000  # enough for a 95th percentile of a day
 ALARMS_LOOKED_BACK = 2000
 NOT_SEALED = frozenset({"forecast", "request", "prior", "sign_in"})
-ALARM_PRIORITY = {"warn": 120, "alarm": 60, "critical": 20}
 
 
 Said = tuple[str, statements.Fields, Row]
@@ -88,6 +88,8 @@ class Recorder:
         self._said_changed: set[str] = set()
         self._refused_at = 0
         self._factor_missing = ""
+        self.cursor = 0
+        self._policies: dict[str, Mapping[str, Value]] = {}
         _require_same_world(self._log.current, terms.site, simulated)
         self._stand_where_the_log_stands()
         if self.cursor > journal.size():
@@ -102,6 +104,8 @@ class Recorder:
 
     def step(self) -> int:
         """Seal what is new; returns how many journal rows were handled. One durable checkpoint, or none when nothing is new."""
+        if self._group_now().policies != self._policies:
+            self._stand_where_the_log_stands()
         chunk = self._next_chunk()
         if chunk is None:
             return 0
@@ -208,7 +212,7 @@ class Recorder:
 
     def _next_chunk(self) -> _Chunk | None:
         rows = self._journal.after(self.cursor, most=ROWS_MOST)
-        outcomes = {row.body["command"]: row for row in rows if row.kind == "outcome"}
+        outcomes = {row.body.get("command"): row for row in rows if row.kind == "outcome"}
         rows = _answered(rows, outcomes, wall_now(), full=len(rows) == ROWS_MOST)
         if not rows:
             return None
@@ -227,12 +231,12 @@ class Recorder:
 
     def _state(self, chunk: _Chunk, row: Row, outcomes: Mapping[str, Row]) -> None:
         if row.kind == "command":
-            outcome = outcomes.get(row.body["id"])
+            outcome = outcomes.get(row.body.get("id"))
             if outcome is None:
-                self._unanswered.add(row.body["id"])
+                self._unanswered.add(str(row.body.get("id")))
             chunk.said.append(_told(row, lambda: statements.action(row, outcome)))
         elif row.kind == "outcome":
-            if row.body["command"] in self._unanswered:  # else it was sealed with its command
+            if row.body.get("command") in self._unanswered:  # else it was sealed with its command
                 self._unanswered.discard(row.body["command"])
                 chunk.said.append(_told(row, lambda: statements.late_outcome(row)))
         else:
@@ -246,8 +250,6 @@ class Recorder:
         wall = wall_now()
         if wall < self._sealed_at - CLOCK_SLACK:
             raise LedgerError(f"the clock went back from {self._sealed_at:%H:%M:%S} to {wall:%H:%M:%S}; sealing waits until it is right")
-        if self._group_now().policies != self._policies:
-            self._stand_where_the_log_stands()
         source = self._log.source(self._signer, self.gateway)
         items = [item if isinstance(item, bytes) else _entry(source, item, chunk.last, wall) for item in chunk.said]
         following = _Following(self, source, wall)
@@ -275,13 +277,13 @@ class Recorder:
             return 0
         wall = wall_now()
         self._log.seal([_entry(self._log.source(self._signer, self.gateway), first, 0, wall)], wall)
-        self._fed = self._log.size()
+        self._catch_up(self._log.size())
         self._refused_at = chunk.rows[0].number
         message = f"{self.gateway} is not allowed to sign any more; nothing is sealed until the owner resumes or replaces it"
         self._alarm("gateway", self.gateway, message, 10, first[2].at)
         return 0
 
-    def _enrol_found(self, rows: Iterable[Row]) -> None:
+    def _enrol_found(self, rows: Sequence[Row]) -> None:
         """Field devices seen for the first time are enrolled by fingerprint, the gateway vouching; a changed one raises an alarm."""
         known = self._group_now().devices
         new: dict[str, Enrolment] = {}
@@ -297,7 +299,10 @@ class Recorder:
                 message = f"{source} is not the device that was enrolled: {_difference(known[source].fingerprint, fingerprint)}"
                 self._alarm("device_changed", source, message, 40, row.at)
         if new and (self._folder / "keys" / "owner.key").exists():
-            enrol_devices(self._folder, new.values())
+            try:
+                enrol_devices(self._folder, new.values())
+            except LedgerError as error:
+                self._alarm("device", self.site, f"{', '.join(new)} could not be enrolled: {error}", 60, rows[-1].at)
 
     # What people must see.
 
@@ -308,7 +313,7 @@ class Recorder:
         )
 
     def _journal_alarms(self, alarms: Iterable[tuple[int, str, str, Mapping[str, Any]]]) -> None:
-        records = [Record("alarm", from_ms(fields["time_ms"]), _alarm_body(*alarm)) for alarm in alarms for fields in [alarm[3]]]
+        records = [Record("alarm", from_ms(fields["time_ms"]), alarm_body(*alarm)) for alarm in alarms for fields in [alarm[3]]]
         if records:
             self._journal.append(records)
 
@@ -411,7 +416,7 @@ def _require_same_world(group: Group, site: str, simulated: bool) -> None:
 def _answered(rows: list[Row], outcomes: Mapping[str, Row], now: datetime, *, full: bool) -> list[Row]:
     """The rows up to the first command whose answer may still come."""
     for index, row in enumerate(rows):
-        if row.kind == "command" and row.body["id"] not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
+        if row.kind == "command" and row.body.get("id") not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
             return rows[:index]
     return rows
 
@@ -430,26 +435,3 @@ def _bytes(text: str) -> bytes:
 def _difference(before: Mapping[str, Value], now: Mapping[str, Value]) -> str:
     changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     return ", ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed)
-
-
-def _alarm_body(number: int, kind: str, contract: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    level = str(fields.get("level", "alarm"))
-    plain = {key: value for key, value in fields.items() if isinstance(value, int | str) and key not in (CONTRACT_FIELD, "event")}
-    state = "cleared" if kind == "alarm.cleared" else "raised"
-    about = {"kind": contract, "source": str(fields.get("site", "")), "message": alarm_message(contract, fields), "state": state}
-    return {**plain, **about, "priority": ALARM_PRIORITY.get(level, 60), "contract": contract, "entry": number}
-
-
-def alarm_message(contract: str, fields: Mapping[str, Any]) -> str:
-    """One sentence about a contract's event."""
-    return _MESSAGES.get(str(fields.get("event")), _MESSAGES["raised"])(contract, fields)
-
-
-_MESSAGES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "raised": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
-    "escalated": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
-    "cleared": lambda _, f: f"load is back to {f['power_w'] / 1000:.1f} kW, {f['permille'] / 10:.1f} % of the {f['limit']} limit",
-    "gap": lambda _, f: f"{f['point']}: no reading for {f['gap_ms'] // 60_000} minutes",
-    "stuck": lambda _, f: f"{f['point']}: the register has not moved for a day",
-    "refused": lambda contract, f: f"{contract}: {f['why']}",
-}

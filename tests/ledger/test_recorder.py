@@ -421,6 +421,28 @@ def test_a_region_without_a_factor_is_claimed_as_nothing_and_said_so(town: Town)
     assert "CN-XZ has no published average factor" in (town.folder / "recorder-tower.json").read_text()
 
 
+def test_two_sites_of_one_owner_share_a_log_and_its_contracts(town: Town) -> None:
+    custody.issue_gateway(town.folder, "annex")
+    other = Town(town.folder, town.witness, town.server, Journal(town.folder / "annex.db"))
+    terms = Terms("annex", "CN-TJ", TERMS.meters)
+    tower, annex = town.recorder(), Recorder(town.folder, terms, other.journal, simulated=True)
+    for _ in range(7):
+        town.live(power_w=96_000, commands=1)
+        other.live(power_w=30_000)
+        assert tower.step() >= 4  # readings, command, outcome, and the alarm it journalled itself
+        assert annex.step() == 2
+    annex.finish()
+    tower.finish()
+    claims = [view.body.by_name() for view in town.views("emission.period")]
+    assert {(c["site"], c["scope2_wh"], c["factor"]) for c in claims} == {
+        ("tower", 96_000, "average/CN-GD/2023/MEE+NBS"),
+        ("annex", 30_000, "average/CN-TJ/2023/MEE+NBS"),
+    }
+    assert [view.entry.source for view in town.views("alarm.raised")] == ["tower:gateway"]
+    assert town.verify().ok
+    other.journal.close()
+
+
 def test_a_row_that_cannot_be_understood_stops_nothing_behind_it(town: Town) -> None:
     broken = command("broken", START).body | {"until": "tomorrow"}
     huge = {"mode": "automatic", "by": "x", "why": "y", "level": 2**70}
