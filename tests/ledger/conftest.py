@@ -92,14 +92,16 @@ class Street:
     server: WitnessServer
     houses: list[House] = field(default_factory=list)
 
-    def build(self, name: str, owner: str, policies: Sequence[Mapping[str, object]] = ()) -> House:
+    def build(self, name: str, owner: str, policies: Sequence[Mapping[str, object]] = (), devices: bool = True) -> House:
         folder, client = self.root / "groups" / name, WitnessClient(self.server.url)
         group = found_group(folder, name, owner, client, simulated=True, policies=policies, at=NOW)
         house = House(folder, group, self.server, client)
+        self.houses.append(house)
+        if not devices:
+            return house
         issue_gateway(folder, "demo", NOW)
         fan = Enrolment(FAN, "AHU", "bacnet:ahu_1", {"vendor": "7", "serial": "A-12"}, GATEWAY)
         enrol_devices(folder, [Enrolment(METER, "Building_Electrical_Meter", "modbus:main_meter"), fan], NOW)
-        self.houses.append(house)
         return house
 
 
