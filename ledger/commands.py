@@ -12,9 +12,10 @@ from ledger import custody
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
 from ledger.log import Reader, Sealed
+from ledger.report import Report
 from ledger.rules import RULES
 from ledger.trust import Trust
-from ledger.verify import Report, verify_bundle
+from ledger.verify import verify_bundle
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin import errors

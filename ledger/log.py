@@ -13,13 +13,13 @@ from pathlib import Path
 from ledger.cbor import Value
 from ledger.certificates import verify_certificate
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, parse_note, sign_checkpoint, verify_checkpoint
-from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest
+from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest, from_ms, ms
 from ledger.envelope import EPOCH_FIRST, open_body, seal_body
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
 from ledger.group import LOG, REGISTRY_KINDS, Group
 from ledger.keys import Ed25519Signer
 from ledger.replay import Follow, Followed, View
-from ledger.source import Source, from_ms, ms
+from ledger.source import Source
 from ledger.tree import fold, grow, largest_half, make_consistency, make_inclusion, node_hash
 
 BUSY_TIMEOUT_S = 10  # a checkpoint commits in milliseconds
