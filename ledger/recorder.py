@@ -20,12 +20,12 @@ from ledger.cbor import Value
 from ledger.contracts.policies import contracts
 from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
-from ledger.entry import Signed
+from ledger.entry import Signed, from_ms
 from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
 from ledger.group import ACTIVE, Group
 from ledger.log import Log, Sealed
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
-from ledger.source import Source, from_ms
+from ledger.source import Source
 from ledger.witness_client import WitnessClient, cosign_newest
 from twin.clock import monotonic_s, wall_now
 from twin.journal import Journal, Record, Row
