@@ -3,6 +3,7 @@
 Whole numbers of 64 bits, bytes, text, lists, maps with text keys, true, false, null. No floats, no tags.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ledger.errors import FormatError
@@ -18,22 +19,10 @@ _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
 
 def encode(value: Value) -> bytes:
     """The one spelling of `value`; FormatError for what may not be sealed."""
-    kind: type = type(value)
-    if value is None:
-        return _NULL
-    if kind is bool:
-        return _TRUE if value else _FALSE
-    if kind is int:
-        return _head(0, value) if value >= 0 else _head(1, -1 - value)
-    if kind is bytes:
-        return _head(2, len(value)) + bytes(value)
-    if kind is str:
-        return _text(value)
-    if kind is list or kind is tuple:
-        return _head(4, len(value)) + b"".join(map(encode, value))
-    if kind is dict:
-        return _map(value)
-    raise FormatError(f"{kind.__name__} may not be sealed; use whole numbers, text, bytes, lists and maps")
+    encoder = _ENCODERS.get(type(value))
+    if encoder is None:
+        raise FormatError(f"{type(value).__name__} may not be sealed; use whole numbers, text, bytes, lists and maps")
+    return encoder(value)
 
 
 def _head(major: int, number: int) -> bytes:
@@ -45,12 +34,24 @@ def _head(major: int, number: int) -> bytes:
     raise FormatError(f"{number} does not fit 64 bits")
 
 
+def _number(value: int) -> bytes:
+    return _head(0, value) if value >= 0 else _head(1, -1 - value)
+
+
+def _bytes(value: bytes) -> bytes:
+    return _head(2, len(value)) + value
+
+
 def _text(value: str) -> bytes:
     try:
-        text: bytes = value.encode()
+        text = value.encode()
     except UnicodeEncodeError:
         raise FormatError(f"{value!r} is not valid Unicode text") from None
     return _head(3, len(text)) + text
+
+
+def _list(value: Sequence[Value]) -> bytes:
+    return _head(4, len(value)) + b"".join(map(encode, value))
 
 
 def _map(value: dict[str, Value]) -> bytes:
@@ -58,6 +59,18 @@ def _map(value: dict[str, Value]) -> bytes:
         raise FormatError("the keys of a sealed map are text")
     pairs = sorted((_text(key), encode(item)) for key, item in value.items())
     return _head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
+
+
+_ENCODERS: Mapping[type, Callable[[Any], bytes]] = {
+    int: _number,
+    bytes: _bytes,
+    str: _text,
+    list: _list,
+    tuple: _list,
+    dict: _map,
+    bool: lambda value: _TRUE if value else _FALSE,
+    type(None): lambda value: _NULL,
+}
 
 
 def decode(data: bytes) -> Value:
@@ -75,21 +88,23 @@ class _Reader:
         self.here = 0
 
     def value(self, depth: int) -> Value:
-        if depth > DEPTH_MAX:
-            raise FormatError(f"nested more than {DEPTH_MAX} deep at byte {self.here}")
-        first = self._take(1)[0]
-        major, extra = first >> 5, first & 31
+        if self.here >= len(self.data):
+            raise FormatError(f"a value expected at byte {self.here}, the end came")
+        first = self.data[self.here]
+        self.here += 1
+        major, number = first >> 5, first & 31
         if major == 7:
             return self._simple(first)
-        number = extra if extra < 24 else self._number(extra)
-        if major == 0:
-            return number
-        if major == 1:
-            return -1 - number
+        if number > 23:
+            number = self._number(number)
+        if major < 2:
+            return -1 - number if major else number
         if major == 2:
             return self._take(number)
         if major == 3:
             return self._text(number)
+        if depth >= DEPTH_MAX:
+            raise FormatError(f"nested more than {DEPTH_MAX} deep at byte {self.here}")
         if major == 4:
             return [self.value(depth + 1) for _ in range(self._room(number))]
         if major == 5:

@@ -4,6 +4,7 @@ A certificate says who a key belongs to. Whether it was revoked, the log says, b
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,6 +21,7 @@ from ledger.keys import P256Signer, PublicKey, p256_public
 CA_DAYS = 3650  # a building's group outlives several gateways
 DEVICE_DAYS = 1095  # a gateway or meter is visited within three years
 DEVICE_DAYS_MAX = 1100
+CHAINS_KEPT = 1024  # a building has some tens of signing devices; one check costs as much as a signature
 CLOCK_SLACK = timedelta(minutes=5)  # a device whose clock is a little behind must not find its certificate too young
 
 
@@ -99,15 +101,27 @@ def certified_key(der: bytes, source: str) -> PublicKey:
 
 def verify_certificate(der: bytes, authority_der: bytes, source: str, at: datetime) -> PublicKey:
     """The key of `source` at the time `at`; raises when the authority did not issue the certificate or it was not valid then."""
+    key, begin, end = _chain(der, authority_der, source)
+    if not begin <= at <= end:
+        raise VerificationError(
+            f"{source}: certificate not valid on {at:%Y-%m-%d %H:%M} UTC, but from {begin:%Y-%m-%d} to {end:%Y-%m-%d}", evidence=der
+        )
+    return key
+
+
+@lru_cache(CHAINS_KEPT)
+def _chain(der: bytes, authority_der: bytes, source: str) -> tuple[PublicKey, datetime, datetime]:
+    """Key and validity of a certificate that `authority_der` issued. Of the whole check only the time changes from entry to entry."""
     try:
-        key = certified_key(der, source)
-        store = Store([_load(authority_der)])
-        PolicyBuilder().store(store).time(at).build_client_verifier().verify(_load(der), [])
+        key, device, authority = certified_key(der, source), _load(der), _load(authority_der)
+        begin = max(device.not_valid_before_utc, authority.not_valid_before_utc)
+        end = min(device.not_valid_after_utc, authority.not_valid_after_utc)
+        PolicyBuilder().store(Store([authority])).time(begin).build_client_verifier().verify(device, [])
     except FormatError as error:
         raise VerificationError(str(error), evidence=der) from None
     except (ChainError, ValueError) as error:
-        raise VerificationError(f"{source}: certificate not valid on {at:%Y-%m-%d %H:%M} UTC ({error})", evidence=der) from None
-    return key
+        raise VerificationError(f"{source}: certificate not valid under this group's authority ({error})", evidence=der) from None
+    return key, begin, end
 
 
 def valid_until(der: bytes) -> datetime:

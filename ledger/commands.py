@@ -12,8 +12,10 @@ from ledger import custody
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
 from ledger.log import Reader, Sealed
+from ledger.report import Report
+from ledger.rules import RULES
 from ledger.trust import Trust
-from ledger.verify import Report, verify_bundle
+from ledger.verify import verify_bundle
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin import errors
@@ -166,7 +168,7 @@ def verify(
     """Check a bundle offline against keys you already hold."""
     with _said_plainly():
         held = Trust.from_json(_read(trust)) if trust else None
-        report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now())
+        report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now(), rules=RULES)
     _tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)

@@ -10,18 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger.bundle import Bundle
-from ledger.cbor import Value
+from ledger.cbor import Value, decode, encode
 from ledger.certificates import issue_certificate, make_authority
-from ledger.entry import SECRET_BYTES, Signed
+from ledger.entry import SECRET_BYTES, Body, Signed, ms
 from ledger.envelope import EPOCH_FIRST, new_data_key, unwrap_data_key, wrap_data_key
 from ledger.errors import LedgerError
 from ledger.evidence import range_bundle, whole_bundle
-from ledger.group import CERTIFICATE, FINGERPRINT, GOVERNMENT, OWNER, Founding, Group, Member, sign_as_member
+from ledger.group import CERTIFICATE, DEVICE_NAME, FINGERPRINT, GOVERNMENT, OWNER, Founding, Group, Member, WitnessKey, sign_as_member
 from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, read_envelope_key, read_note_signer, read_signer, write_key
-from ledger.log import Log, Reader, Sealed
-from ledger.source import Source, ms
+from ledger.log import Log, Reader, Sealed, is_founded
+from ledger.source import Source
 from ledger.trust import Trust
-from ledger.witness_client import WitnessClient
+from ledger.witness_client import GovernmentKeys, WitnessClient
 from twin.clock import wall_now
 from twin.state import write_json, write_whole
 
@@ -52,29 +52,61 @@ def found_group(
     """Found a group with the government that `client` speaks for; keys, log and group.json are made in `folder`.
 
     `policies`: contracts installed from the first entry on, each {name, source (hash), version, parameters}.
+    A founding whose answer was lost on the way can be asked for again with the same words.
     """
-    if (folder / "log.db").exists():
+    if is_founded(folder / "log.db"):
         raise LedgerError(f"{folder}: there is a group already; it is founded once")
     government = client.ask_to_join(name, owner)
     keys = _owner_keys(folder)
-    data_key = new_data_key()
-    now = at or wall_now()
-    members = (
-        Member(OWNER, owner, OWNER, keys.sign.public, keys.envelope.public),
-        Member(GOVERNMENT, government.government, GOVERNMENT, government.key, government.envelope),
-    )
-    wrapped = {member.source: wrap_data_key(data_key, member.envelope, keys.log.public, EPOCH_FIRST) for member in members}
-    authority = make_authority(keys.authority, name, now)
-    founding = Founding(name, simulated, members, keys.log.public, (government.witness,), 1, authority, wrapped, tuple(policies))
-    draft = founding.draft(os.urandom(SECRET_BYTES), ms(now))
+    wanted = _Wish(name, _members(owner, keys, government), government.witness, simulated, tuple(policies))
+    draft = _draft(folder / "keys" / "founding.pending", wanted, keys, at or wall_now())
     founded = client.join(draft, sign_as_member(draft.entry, keys.sign))
     if founded.body != draft.body or founded.entry.message() != draft.entry.message():
         raise LedgerError("the government signed another founding than the one it was sent")
-    log = Log.found(folder / "log.db", founded, keys.log, data_key)
+    wrapped = Founding.parse(draft.body).data_keys[OWNER]
+    log = Log.found(folder / "log.db", founded, keys.log, unwrap_data_key(wrapped, keys.envelope, keys.log.public, EPOCH_FIRST))
     group = log.current
     log.close()
     write_json(folder / "group.json", _public_facts(group, client.url))
     return group
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    name: str
+    members: tuple[Member, ...]
+    witness: WitnessKey
+    simulated: bool
+    policies: tuple[Mapping[str, Value], ...]
+
+
+def _members(owner: str, keys: "_OwnerKeys", government: GovernmentKeys) -> tuple[Member, ...]:
+    return (
+        Member(OWNER, owner, OWNER, keys.sign.public, keys.envelope.public),
+        Member(GOVERNMENT, government.government, GOVERNMENT, government.key, government.envelope),
+    )
+
+
+def _draft(pending: Path, wanted: _Wish, keys: "_OwnerKeys", at: datetime) -> Signed:
+    """The founding to be signed, kept before it is sent: if the answer is lost, the same one is sent again."""
+    if not pending.exists():
+        body = Body.of(_founding(wanted, keys, at).fields(), os.urandom(SECRET_BYTES))
+        write_whole(pending, encode([body.encode(), ms(at)]), mode=0o600)
+    kept, time_ms = decode(pending.read_bytes())
+    body = Body.decode(kept)
+    founding = Founding.parse(body)
+    if _Wish(founding.name, founding.members, founding.witnesses[0], founding.simulated, founding.policies) != wanted:
+        raise LedgerError(f"{pending}: another founding was begun here and not finished; finish that one, or take the folder away")
+    return founding.draft(body.secret, time_ms)
+
+
+def _founding(wanted: _Wish, keys: "_OwnerKeys", at: datetime) -> Founding:
+    data_key = new_data_key()
+    wrapped = {member.source: wrap_data_key(data_key, member.envelope, keys.log.public, EPOCH_FIRST) for member in wanted.members}
+    authority = make_authority(keys.authority, wanted.name, at)
+    return Founding(
+        wanted.name, wanted.simulated, wanted.members, keys.log.public, (wanted.witness,), 1, authority, wrapped, wanted.policies
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +177,20 @@ def enrol_devices(folder: Path, enrolments: Iterable[Enrolment], at: datetime | 
     """Enrol devices in one checkpoint; those without fingerprint get a key and a certificate of the group's authority."""
     wanted = list(enrolments)
     now = at or wall_now()
-
-    def facts(enrolment: Enrolment, group: Group) -> Mapping[str, Value]:
-        certificate = b"" if enrolment.fingerprint else _certify(folder, group, enrolment.source, now)
-        return {
-            "device": enrolment.source,
-            "kind": FINGERPRINT if enrolment.fingerprint else CERTIFICATE,
-            "certificate": certificate,
-            "fingerprint": dict(enrolment.fingerprint),
-            "vouched_by": enrolment.vouched_by,
-            "brick": enrolment.brick,
-            "address": enrolment.address,
-        }
-
     with _Registrar(folder, now) as registrar:
-        return registrar.seal([("device.enrol", facts(enrolment, registrar.group)) for enrolment in wanted])
+        return registrar.seal([("device.enrol", _enrolled(folder, enrolment, registrar.group, now)) for enrolment in wanted])
+
+
+def _enrolled(folder: Path, enrolment: Enrolment, group: Group, at: datetime) -> Mapping[str, Value]:
+    return {
+        "device": enrolment.source,
+        "kind": FINGERPRINT if enrolment.fingerprint else CERTIFICATE,
+        "certificate": b"" if enrolment.fingerprint else _certify(folder, group, enrolment.source, at),
+        "fingerprint": dict(enrolment.fingerprint),
+        "vouched_by": enrolment.vouched_by,
+        "brick": enrolment.brick,
+        "address": enrolment.address,
+    }
 
 
 def enrol_device(folder: Path, enrolment: Enrolment, at: datetime | None = None) -> Sealed:
@@ -173,6 +204,14 @@ def rotate_device(folder: Path, source: str, at: datetime | None = None) -> Seal
     _retire(_device_key(folder, source))
     with _Registrar(folder, now) as registrar:
         return registrar.seal([("device.rotate", {"device": source, "certificate": _certify(folder, registrar.group, source, now)})])
+
+
+def replace_device(folder: Path, enrolment: Enrolment, at: datetime | None = None) -> Sealed:
+    """Put another device in the place of an enrolled one, revoked or not: new fingerprint, or new key and certificate."""
+    now = at or wall_now()
+    _retire(_device_key(folder, enrolment.source))
+    with _Registrar(folder, now) as registrar:
+        return registrar.seal([("device.replace", _enrolled(folder, enrolment, registrar.group, now))])
 
 
 def revoke_device(folder: Path, source: str, reason: str, at: datetime | None = None) -> Sealed:
@@ -227,10 +266,14 @@ def _certify(folder: Path, group: Group, source: str, at: datetime) -> bytes:
 
 
 def _device_key(folder: Path, source: str) -> Path:
+    if not DEVICE_NAME.fullmatch(source):
+        raise LedgerError(f"a device is named <site>:<device> in small letters, digits, _ . and -; got {source!r}")
     return folder / "keys" / f"{source.replace(':', '.')}.key"
 
 
 def _retire(path: Path) -> None:
+    if not path.exists():
+        return
     for number in range(1, 1000):
         retired = path.with_suffix(f".{number}.retired")
         if not retired.exists():

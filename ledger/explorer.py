@@ -13,20 +13,20 @@ from typing import Any
 
 from ledger.carbon.claims import HOUR_MS
 from ledger.contracts.policies import POLICIES
+from ledger.contracts.told import alarm_message
 from ledger.custody import member_data_key
-from ledger.entry import KINDS, Body, Entry
+from ledger.entry import KINDS, Body, Entry, from_ms
 from ledger.envelope import open_body
 from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.group import GOVERNMENT, LOG, OWNER, Group
 from ledger.keys import read_envelope_key
 from ledger.log import OPEN, Reader, Stored
-from ledger.recorder import alarm_message
 from ledger.replay import CONTRACT_FIELD
+from ledger.report import Step
 from ledger.rules import standard_rules
-from ledger.source import from_ms
 from ledger.trust import Trust
-from ledger.verify import Step, verify_bundle
+from ledger.verify import verify_bundle
 from ledger.witness import Witness
 from twin import errors
 from twin.clock import wall_now

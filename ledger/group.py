@@ -4,6 +4,7 @@ The founding entry is signed by owner and government, and its hash is the group'
 What a group is at any index follows from replaying its registry entries, so log and verifier come to the same answer.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +27,7 @@ ALGORITHMS: Mapping[str, str] = {
     "wrap": "hpke-x25519-hkdf-sha256-aes-128-gcm",
     "tree": "rfc9162-sha256",
 }
+DEVICE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}:[a-z0-9][a-z0-9_.-]{0,62}")
 _TEXT_CHARS_MAX = 200
 
 
@@ -302,8 +304,8 @@ def _replace(group: Group, number: int, facts: Mapping[str, Value]) -> None:
 def _set_device(group: Group, number: int, facts: Mapping[str, Value]) -> None:
     known = _map_of(facts, device=str, kind=str, certificate=bytes, fingerprint=dict, vouched_by=str, brick=str, address=str)
     source, certificate = known["device"], known["certificate"]
-    if ":" not in source or source in group.members:
-        raise FormatError(f"a device is named <site>:<device>, got {source!r}")
+    if not DEVICE_NAME.fullmatch(source):
+        raise FormatError(f"a device is named <site>:<device> in small letters, digits, _ . and -; got {source!r}")
     if known["kind"] == CERTIFICATE and certificate and not known["vouched_by"]:
         key = certified_key(certificate, source)
         _expect_new_key(group, key)

@@ -13,13 +13,13 @@ from pathlib import Path
 from ledger.cbor import Value
 from ledger.certificates import verify_certificate
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, parse_note, sign_checkpoint, verify_checkpoint
-from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest
+from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest, from_ms, ms
 from ledger.envelope import EPOCH_FIRST, open_body, seal_body
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
 from ledger.group import LOG, REGISTRY_KINDS, Group
 from ledger.keys import Ed25519Signer
 from ledger.replay import Follow, Followed, View
-from ledger.source import Source, from_ms, ms
+from ledger.source import Source
 from ledger.tree import fold, grow, largest_half, make_consistency, make_inclusion, node_hash
 
 BUSY_TIMEOUT_S = 10  # a checkpoint commits in milliseconds
@@ -90,9 +90,11 @@ class Reader:
         return self._with_cosignatures(*row)
 
     def final(self) -> Note | None:
-        """The newest checkpoint that a witness cosigned."""
-        query = "SELECT size, note FROM checkpoint WHERE size IN (SELECT size FROM cosignature) ORDER BY size DESC LIMIT 1"
-        row = self._db.execute(query).fetchone()
+        """The newest checkpoint with the cosignatures that the group's policy asks for, the government's among them."""
+        founding = self.group(1).founding
+        enough = "SELECT size FROM cosignature GROUP BY size HAVING count(*) >= ? AND sum(name = ?)"
+        query = f"SELECT size, note FROM checkpoint WHERE size IN ({enough}) ORDER BY size DESC LIMIT 1"  # noqa: S608 (both parts stand here)
+        row = self._db.execute(query, (founding.witnesses_needed, founding.witnesses[0].name)).fetchone()
         return self._with_cosignatures(*row) if row else None
 
     def note_at(self, size: int) -> Note | None:
@@ -195,7 +197,7 @@ class Log(Reader):
     @classmethod
     def found(cls, path: Path, founding: Signed, signer: Ed25519Signer, data_key: bytes) -> "Log":
         """Begin a log with a founding entry that owner and government signed."""
-        if path.exists():
+        if is_founded(path):
             raise LedgerError(f"{path}: there is a log already; a group is founded once")
         group = Group.found(founding.entry, founding.body)
         _check_signatures(group, founding)
@@ -247,6 +249,11 @@ class Log(Reader):
         if stored.epoch == OPEN:
             return Body.decode(stored.box)
         return Body.decode(open_body(self._data_key, stored.entry, stored.box, stored.epoch))
+
+    def views(self, low: int, high: int) -> Iterator[View]:
+        """Entries low <= number < high with their bodies opened: what a contract's state is built again from."""
+        for stored in self.stored(low, high):
+            yield View(stored.number, stored.entry, self.body(stored))
 
     def source(self, signer: Signer, name: str) -> Source:
         """A source that goes on where the log last heard of `name`."""
@@ -336,6 +343,17 @@ class Log(Reader):
         for item in followed.items:
             self._admit(tip, item, wall_ms)
         tip.contracts |= followed.roots
+
+
+def is_founded(path: Path) -> bool:
+    """Whether there is a log with a founding entry; a founding that died on the way leaves none."""
+    if not path.exists():
+        return False
+    db = _connect(path)
+    try:
+        return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entry'").fetchone()[0])
+    finally:
+        db.close()
 
 
 def _check_signatures(group: Group, signed: Signed) -> None:

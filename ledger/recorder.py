@@ -8,7 +8,7 @@ themselves, so whatever was sealed is known to have been sealed: no row is lost 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from ledger.carbon.claims import ClaimBook, Terms
 from ledger.carbon.factors import FactorError
 from ledger.cbor import Value
 from ledger.contracts.policies import contracts
+from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
-from ledger.entry import Signed
-from ledger.errors import ForkError, LedgerError, WitnessAwayError
+from ledger.entry import Signed, from_ms
+from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
 from ledger.group import ACTIVE, Group
 from ledger.log import Log, Sealed
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
-from ledger.source import Source, from_ms
+from ledger.source import Source
 from ledger.witness_client import WitnessClient, cosign_newest
 from twin.clock import monotonic_s, wall_now
 from twin.journal import Journal, Record, Row
@@ -32,12 +33,16 @@ from twin.state import read_json, write_json
 
 ROWS_MOST = 4000  # one checkpoint's rows: some 20 cycles of 200 commands; keeps a transaction below a second
 ANSWER_WAIT = timedelta(seconds=30)  # a write is tried and read back within 10 s; after 30 the command is sealed unanswered
+CLOCK_SLACK = timedelta(minutes=4)  # the log refuses entries dated five minutes before the last one
 WITNESS_TIMEOUT_S = 2.0
 WITNESS_PAUSE_S = 15.0  # a witness that is away is asked again after this long
 DELAYS_KEPT = 20_000  # enough for a 95th percentile of a day
 ALARMS_LOOKED_BACK = 2000
 NOT_SEALED = frozenset({"forecast", "request", "prior", "sign_in"})
-ALARM_PRIORITY = {"warn": 120, "alarm": 60, "critical": 20}
+
+
+Said = tuple[str, statements.Fields, Row]
+"""An entry kind, its fields, and the journal row it speaks about."""
 
 
 @dataclass
@@ -46,14 +51,14 @@ class _Chunk:
 
     rows: list[Row]
     last: int
-    said: list[tuple[str, statements.Fields, Row] | bytes] = field(default_factory=list)
+    said: list[Said | bytes] = field(default_factory=list)
     batch: list[Row] = field(default_factory=list)
     records: list[bytes] = field(default_factory=list)
 
     def flush(self) -> None:
         """Close the batch of a cycle; what meters signed in that cycle follows it."""
         if self.batch:
-            self.said.append(("reading.batch", statements.batch(self.batch), self.batch[-1]))
+            self.said.append(_told(self.batch[-1], lambda: ("reading.batch", statements.batch(self.batch))))
         self.said += self.records
         self.batch, self.records = [], []
 
@@ -83,8 +88,13 @@ class Recorder:
         self._said_changed: set[str] = set()
         self._refused_at = 0
         self._factor_missing = ""
+        self.cursor = 0
+        self._policies: dict[str, Mapping[str, Value]] = {}
         _require_same_world(self._log.current, terms.site, simulated)
         self._stand_where_the_log_stands()
+        if self.cursor > journal.size():
+            has = f"the log was sealed up to row {self.cursor}, this journal has {journal.size()}"
+            raise LedgerError(f"{journal.path}: {has}; restore the journal that belongs to it")
 
     def open(self) -> None:
         """Ask the witness first: a log restored from an old backup must not go on. A witness that is away stops nothing."""
@@ -94,6 +104,8 @@ class Recorder:
 
     def step(self) -> int:
         """Seal what is new; returns how many journal rows were handled. One durable checkpoint, or none when nothing is new."""
+        if self._group_now().policies != self._policies:
+            self._stand_where_the_log_stands()
         chunk = self._next_chunk()
         if chunk is None:
             return 0
@@ -160,6 +172,7 @@ class Recorder:
 
     def _stand_where_the_log_stands(self) -> None:
         self.final_size = 0
+        self._sealed_at = datetime.min.replace(tzinfo=UTC) + CLOCK_SLACK
         self.cursor = self._kept_cursor()
         self._unanswered: set[str] = set()
         self._alarms: deque[tuple[int, str]] = deque(maxlen=ALARMS_LOOKED_BACK)
@@ -184,6 +197,7 @@ class Recorder:
 
     def _remember(self, view: View) -> None:
         fields = dict(view.body.fields)
+        self._sealed_at = max(self._sealed_at, from_ms(view.entry.wall_ms))
         if statements.JOURNAL_FIELD in fields:
             self.cursor = max(self.cursor, fields[statements.JOURNAL_FIELD][1])
         if view.contract and view.entry.kind.startswith("alarm."):
@@ -198,7 +212,7 @@ class Recorder:
 
     def _next_chunk(self) -> _Chunk | None:
         rows = self._journal.after(self.cursor, most=ROWS_MOST)
-        outcomes = {row.body["command"]: row for row in rows if row.kind == "outcome"}
+        outcomes = {row.body.get("command"): row for row in rows if row.kind == "outcome"}
         rows = _answered(rows, outcomes, wall_now(), full=len(rows) == ROWS_MOST)
         if not rows:
             return None
@@ -217,27 +231,25 @@ class Recorder:
 
     def _state(self, chunk: _Chunk, row: Row, outcomes: Mapping[str, Row]) -> None:
         if row.kind == "command":
-            kind, fields = statements.action(row, outcomes.get(row.body["id"]))
-            if row.body["id"] not in outcomes:
-                self._unanswered.add(row.body["id"])
+            outcome = outcomes.get(row.body.get("id"))
+            if outcome is None:
+                self._unanswered.add(str(row.body.get("id")))
+            chunk.said.append(_told(row, lambda: statements.action(row, outcome)))
         elif row.kind == "outcome":
-            if row.body["command"] not in self._unanswered:
-                return  # sealed with its command
-            self._unanswered.discard(row.body["command"])
-            kind, fields = statements.late_outcome(row)
+            if row.body.get("command") in self._unanswered:  # else it was sealed with its command
+                self._unanswered.discard(row.body["command"])
+                chunk.said.append(_told(row, lambda: statements.late_outcome(row)))
         else:
-            said = statements.plain(row)
-            if said is None:
-                return
-            kind, fields = said
-        chunk.said.append((kind, fields, row))
+            item = _told(row, lambda: statements.plain(row) or ("", ()))
+            if item[0]:
+                chunk.said.append(item)
 
     # Sealing.
 
     def _seal(self, chunk: _Chunk) -> None:
         wall = wall_now()
-        if self._log.group().policies != self._policies:
-            self._stand_where_the_log_stands()
+        if wall < self._sealed_at - CLOCK_SLACK:
+            raise LedgerError(f"the clock went back from {self._sealed_at:%H:%M:%S} to {wall:%H:%M:%S}; sealing waits until it is right")
         source = self._log.source(self._signer, self.gateway)
         items = [item if isinstance(item, bytes) else _entry(source, item, chunk.last, wall) for item in chunk.said]
         following = _Following(self, source, wall)
@@ -246,14 +258,17 @@ class Recorder:
         except LedgerError:
             self._stand_where_the_log_stands()  # the contracts took in what was not kept
             raise
-        self._fed = sealed.checkpoint.size
+        self._fed, self._sealed_at = sealed.checkpoint.size, wall
         done = wall_now()
         self._delays.extend((done - row.wall).total_seconds() for row in chunk.rows)
         self._tell_alarms(sealed, following.told)
 
     def _gateway_may_speak(self) -> bool:
-        group = self._log.group() if self._log.size() != self._fed else self._log.current
-        return group.device(self.gateway).status == ACTIVE
+        return self._group_now().device(self.gateway).status == ACTIVE
+
+    def _group_now(self) -> Group:
+        """The group, read again only when another process sealed something."""
+        return self._log.group() if self._log.size() != self._fed else self._log.current
 
     def _refuse_once(self, chunk: _Chunk) -> int:
         """A gateway that was suspended or revoked: the log seals the refusal once; rows wait until it may speak again."""
@@ -262,15 +277,15 @@ class Recorder:
             return 0
         wall = wall_now()
         self._log.seal([_entry(self._log.source(self._signer, self.gateway), first, 0, wall)], wall)
-        self._fed = self._log.size()
+        self._catch_up(self._log.size())
         self._refused_at = chunk.rows[0].number
         message = f"{self.gateway} is not allowed to sign any more; nothing is sealed until the owner resumes or replaces it"
         self._alarm("gateway", self.gateway, message, 10, first[2].at)
         return 0
 
-    def _enrol_found(self, rows: Iterable[Row]) -> None:
+    def _enrol_found(self, rows: Sequence[Row]) -> None:
         """Field devices seen for the first time are enrolled by fingerprint, the gateway vouching; a changed one raises an alarm."""
-        known = self._log.group().devices if any(row.kind == "device" for row in rows) else {}
+        known = self._group_now().devices
         new: dict[str, Enrolment] = {}
         for row in rows:
             if row.kind != "device" or not row.body.get("fingerprint") or row.body.get("event") == "lost":
@@ -284,7 +299,10 @@ class Recorder:
                 message = f"{source} is not the device that was enrolled: {_difference(known[source].fingerprint, fingerprint)}"
                 self._alarm("device_changed", source, message, 40, row.at)
         if new and (self._folder / "keys" / "owner.key").exists():
-            enrol_devices(self._folder, new.values())
+            try:
+                enrol_devices(self._folder, new.values())
+            except LedgerError as error:
+                self._alarm("device", self.site, f"{', '.join(new)} could not be enrolled: {error}", 60, rows[-1].at)
 
     # What people must see.
 
@@ -295,7 +313,7 @@ class Recorder:
         )
 
     def _journal_alarms(self, alarms: Iterable[tuple[int, str, str, Mapping[str, Any]]]) -> None:
-        records = [Record("alarm", from_ms(fields["time_ms"]), _alarm_body(*alarm)) for alarm in alarms for fields in [alarm[3]]]
+        records = [Record("alarm", from_ms(fields["time_ms"]), alarm_body(*alarm)) for alarm in alarms for fields in [alarm[3]]]
         if records:
             self._journal.append(records)
 
@@ -369,9 +387,24 @@ class _Following:
         return self._source.entry(kind, fields, from_ms(time_ms), self._wall)
 
 
-def _entry(source: Source, said: tuple[str, statements.Fields, Row], last: int, wall: datetime) -> Signed:
+def _told(row: Row, say: Callable[[], tuple[str, statements.Fields]]) -> Said:
+    """The statement about a row; a row that cannot be understood is sealed as such, so that it stops nothing behind it."""
+    try:
+        kind, fields = say()
+    except (KeyError, TypeError, ValueError) as error:
+        return "control.refusal", [("row_kind", row.kind), ("refused_because", f"the journal row is malformed: {error!r}")], row
+    return kind, fields, row
+
+
+def _entry(source: Source, said: Said, last: int, wall: datetime) -> Signed:
     kind, fields, row = said
-    return source.entry(kind, [statements.made_from(row, last), *fields], row.at, wall)
+    journal = statements.made_from(row, last)
+    try:
+        return source.entry(kind, [journal, *fields], row.at, wall)
+    except FormatError as error:
+        return source.entry(
+            "control.refusal", [journal, ("row_kind", row.kind), ("refused_because", f"cannot be sealed: {error}")], row.at, wall
+        )
 
 
 def _require_same_world(group: Group, site: str, simulated: bool) -> None:
@@ -383,7 +416,7 @@ def _require_same_world(group: Group, site: str, simulated: bool) -> None:
 def _answered(rows: list[Row], outcomes: Mapping[str, Row], now: datetime, *, full: bool) -> list[Row]:
     """The rows up to the first command whose answer may still come."""
     for index, row in enumerate(rows):
-        if row.kind == "command" and row.body["id"] not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
+        if row.kind == "command" and row.body.get("id") not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
             return rows[:index]
     return rows
 
@@ -402,26 +435,3 @@ def _bytes(text: str) -> bytes:
 def _difference(before: Mapping[str, Value], now: Mapping[str, Value]) -> str:
     changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     return ", ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed)
-
-
-def _alarm_body(number: int, kind: str, contract: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    level = str(fields.get("level", "alarm"))
-    plain = {key: value for key, value in fields.items() if isinstance(value, int | str) and key not in (CONTRACT_FIELD, "event")}
-    state = "cleared" if kind == "alarm.cleared" else "raised"
-    about = {"kind": contract, "source": str(fields.get("site", "")), "message": alarm_message(contract, fields), "state": state}
-    return {**plain, **about, "priority": ALARM_PRIORITY.get(level, 60), "contract": contract, "entry": number}
-
-
-def alarm_message(contract: str, fields: Mapping[str, Any]) -> str:
-    """One sentence about a contract's event."""
-    return _MESSAGES.get(str(fields.get("event")), _MESSAGES["raised"])(contract, fields)
-
-
-_MESSAGES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "raised": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
-    "escalated": lambda _, f: f"load {f['power_w'] / 1000:.1f} kW is {f['permille'] / 10:.1f} % of the {f['limit']} limit ({f['level']})",
-    "cleared": lambda _, f: f"load is back to {f['power_w'] / 1000:.1f} kW, {f['permille'] / 10:.1f} % of the {f['limit']} limit",
-    "gap": lambda _, f: f"{f['point']}: no reading for {f['gap_ms'] // 60_000} minutes",
-    "stuck": lambda _, f: f"{f['point']}: the register has not moved for a day",
-    "refused": lambda contract, f: f"{contract}: {f['why']}",
-}

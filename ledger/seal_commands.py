@@ -1,11 +1,15 @@
 """The command `seal`: a site's journal goes into its group's log, second by second."""
 
+import fcntl
 import json
 import logging
+import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -41,14 +45,31 @@ def seal(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Follow a site's journal and seal it into its group's log until told to stop."""
+    stop = _told_to_stop()
+    if once:
+        stop.set()
     loaded = load_site(find_site(site))
     folders = StateFolder(state_root(state))
     try:
-        recorder = make_recorder(loaded, folders, witness)
-        _run(recorder, once=once)
+        with only_recorder(folders.group(loaded.group.name) / f"recorder-{loaded.name}.lock"):
+            recorder = make_recorder(loaded, folders, witness)
+            _run(recorder, stop)
     except LedgerError as error:
         raise errors.StateError(str(error)) from None
     _tell(recorder, as_json)
+
+
+@contextmanager
+def only_recorder(path: Path) -> Iterator[None]:
+    """Two recorders of one site would seal its rows twice: the second one is refused."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise errors.StateError(f"{path}: another recorder is sealing this site; stop it first") from None
+    finally:
+        os.close(handle)
 
 
 def make_recorder(site: Site, folders: StateFolder, witness_url: str) -> Recorder:
@@ -88,7 +109,16 @@ def limits_w(site: Site) -> dict[str, int]:
     return {"contract": round(site.contract_demand_kw * 1000), "transformer": round(site.transformer_kva * 10) * POWER_FACTOR_PERCENT}
 
 
-def _run(recorder: Recorder, *, once: bool) -> None:
+def _run(recorder: Recorder, stop: threading.Event) -> None:
+    recorder.open()
+    while not stop.is_set():
+        follow_once(recorder)
+        stop.wait(POLL_S)
+    recorder.finish()
+
+
+def _told_to_stop() -> threading.Event:
+    """Set when somebody asks the process to end: what is there gets sealed first."""
     stop = threading.Event()
 
     def asked(number: int, frame: FrameType | None) -> None:
@@ -97,11 +127,7 @@ def _run(recorder: Recorder, *, once: bool) -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, asked)
-    recorder.open()
-    while not once and not stop.is_set():
-        follow_once(recorder)
-        stop.wait(POLL_S)
-    recorder.finish()
+    return stop
 
 
 def follow_once(recorder: Recorder) -> None:

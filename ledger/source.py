@@ -3,15 +3,13 @@
 import hmac
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from ledger.cbor import Value
-from ledger.entry import NO_HASH, SECRET_BYTES, Body, Entry, Signed, Signer
+from ledger.entry import NO_HASH, SECRET_BYTES, Body, Entry, Signed, Signer, ms
 from ledger.errors import FormatError
 
 RECORD_BYTES_MAX = 768  # what a secure meter shows in its registers: 384 of 16 bits
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Fields = Mapping[str, Value] | Iterable[tuple[str, Value]]
 
@@ -59,17 +57,3 @@ class Source:
 
     def _body_secret(self, seq: int) -> bytes:
         return hmac.digest(self._secret, self.prev + seq.to_bytes(8, "big"), "sha256")[:SECRET_BYTES]
-
-
-def ms(at: datetime) -> int:
-    """Milliseconds since 1970 UTC; the time must be aware."""
-    if at.tzinfo is None:
-        raise FormatError(f"an entry needs an aware time, got {at.isoformat()}")
-    # Whole numbers all the way: a float second would round differently on another machine.
-    since = at - _EPOCH
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-
-
-def from_ms(value: int) -> datetime:
-    """The aware UTC time of so many milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=value)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ledger.cbor import Value
-from ledger.source import ms
+from ledger.entry import ms
 from twin.journal import Row
 
 Fields = Sequence[tuple[str, Value]]

@@ -13,76 +13,19 @@ from typing import Any
 from ledger.bundle import Bundle, Piece
 from ledger.certificates import verify_certificate
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, note_key_id, parse_note, verify_checkpoint, verify_cosignature
-from ledger.entry import NO_HASH, Body, Entry, digest
+from ledger.entry import NO_HASH, Body, Entry, digest, from_ms
 from ledger.envelope import EPOCH_FIRST, open_body, unwrap_data_key
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
 from ledger.group import LOG, Group
 from ledger.keys import EnvelopeKey, PublicKey
 from ledger.replay import Contracts, Rules, View
-from ledger.source import from_ms
+from ledger.report import STEPS, Finding, Report, Step
 from ledger.tree import fold, grow, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.trust import Trust
 
-STEPS: Mapping[int, str] = {
-    1: "container: digest, version, limits, canonical bytes",
-    2: "trust: group and keys are those the inspector holds",
-    3: "checkpoint: signed by the log, adds to the one seen last",
-    4: "witnesses: policy met, times plausible",
-    5: "inclusion of each entry under the checkpoint",
-    6: "membership, devices and policies replayed to the sealed state",
-    7: "certificates, revocations and signatures",
-    8: "order: no numbers missing, each entry names the one before",
-    9: "bodies match what was signed",
-    10: "contracts replayed to the sealed state and alarms",
-    11: "claims recomputed",
-    12: "outside anchors",
-}
 CLOCK_SLACK_S = 300
 CLAIM_KINDS = ("emission.period", "saving.period")
 EVIDENCE_BYTES_MAX = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step's end: ok, failed, or (None) not applicable, and why."""
-
-    number: int
-    what: str
-    ok: bool | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to look at: the step, the entry at fault if there is one, and the bytes that show it."""
-
-    step: int
-    entry: int | None
-    message: str
-    evidence: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the inspector gets."""
-
-    ok: bool
-    steps: tuple[Step, ...]
-    group: str
-    size: int
-    root: str
-    findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `verify --json` prints."""
-        return {
-            "ok": self.ok,
-            "steps": [{"number": s.number, "what": s.what, "ok": s.ok, "detail": s.detail} for s in self.steps],
-            "group": self.group,
-            "size": self.size,
-            "root": self.root,
-            "findings": [{"step": f.step, "entry": f.entry, "message": f.message, "evidence": f.evidence.hex()} for f in self.findings],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,8 +325,8 @@ def _check_order(this: _Inspection) -> str:
             standing = _sealed_standing(leaf)
         if not bundle.first <= leaf.number < bundle.end:
             continue
-        if leaf.entry.kind == "state" and _sealed_sources(leaf) != standing:
-            raise _fault(leaf, f"says its sources stand elsewhere than their entries: {_difference(_sealed_sources(leaf), standing)}")
+        if leaf.entry.kind == "state":
+            _check_state(leaf, standing)
         _check_one(leaf, standing.get(leaf.entry.source, (0, NO_HASH, 0)), gaps)
         standing[leaf.entry.source] = (leaf.entry.seq, leaf.hash, leaf.entry.wall_ms)
         if leaf.entry.kind == "gap":
@@ -402,6 +345,15 @@ def _check_order(this: _Inspection) -> str:
         raise _fault(this.leaves[-1], "ends the checkpoint and is no state leaf")
     tail = "" if bundle.end == this.size else f"; the {this.size - bundle.end} newest entries are not in this bundle"
     return f"{len(standing)} sources without a hidden gap, {declared} declared gaps, {refused} refusals{tail}"
+
+
+def _check_state(leaf: _Leaf, standing: dict[str, tuple[int, bytes, int]]) -> None:
+    sealed = _sealed_sources(leaf)
+    if sealed != standing:
+        raise _fault(leaf, f"says its sources stand elsewhere than their entries: {_difference(sealed, standing)}")
+    for source, (seq, _, wall_ms) in standing.items():
+        if wall_ms > leaf.entry.wall_ms + CLOCK_SLACK_S * 1000:
+            raise _fault(leaf, f"was made before entry {seq} of {source} says it was")
 
 
 def _check_one(leaf: _Leaf, before: tuple[int, bytes, int], gaps: dict[str, tuple[int, int]]) -> None:

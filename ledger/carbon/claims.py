@@ -16,9 +16,9 @@ from ledger.carbon.factors import OFFICIAL, Chosen, FactorError, choose, fuel_by
 from ledger.cbor import Value
 from ledger.contracts.policies import fact_of
 from ledger.contracts.verdict import registers
+from ledger.entry import from_ms
 from ledger.errors import VerificationError
 from ledger.replay import View
-from ledger.source import from_ms
 
 KIND = "emission.period"
 HOUR_MS = 3_600_000

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger.cbor import decode, encode
-from ledger.entry import KINDS, NO_HASH, Body, Entry, Signed
+from ledger.entry import KINDS, NO_HASH, Body, Entry, Signed, from_ms, ms
 from ledger.errors import FormatError, VerificationError
 from ledger.keys import P256Signer
-from ledger.source import RECORD_BYTES_MAX, Source, from_ms, ms
+from ledger.source import RECORD_BYTES_MAX, Source
 
 SIGNER = P256Signer.generate()
 GROUP = b"\x05" * 32

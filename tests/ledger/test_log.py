@@ -14,18 +14,21 @@ from ledger.custody import (
     enrol_device,
     found_group,
     open_log,
+    replace_device,
     resume_device,
     revoke_device,
     rotate_device,
     suspend_device,
 )
 from ledger.entry import Signed
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, WitnessAwayError
 from ledger.keys import Ed25519Signer
 from ledger.log import Log, Reader
 from ledger.replay import Event, Followed
 from ledger.source import Source
 from ledger.tree import root_of
+from ledger.verify import verify_bundle
+from ledger.witness_client import WitnessClient
 
 GATEWAY, METER, FAN = "demo:gateway", "demo:em_main", "demo:ahu_1"
 
@@ -140,19 +143,20 @@ def test_a_device_s_life_rules_from_each_index_on(house) -> None:
         story.append((step, refused[0].split(":")[0] if refused else "sealed"))
 
     try_batch("enrolled")
-    for step, change in [
-        ("suspended", suspend_device),
-        ("resumed", resume_device),
-        ("revoked", revoke_device),
-    ]:
-        if step == "revoked":
-            old = device_signer(house.folder, METER)
-            rotate_device(house.folder, METER, house.now)
-            try_batch("rotated")
-            late = house.log.source(old, METER).entry("reading.batch", {"a": 1}, house.now, house.now)
-            story.append(("with the old key", house.seal(late).refused[0].split(":")[0]))
-        change(house.folder, METER, "test", house.now)
-        try_batch(step)
+    suspend_device(house.folder, METER, "test", house.now)
+    try_batch("suspended")
+    resume_device(house.folder, METER, "test", house.now)
+    try_batch("resumed")
+    old = device_signer(house.folder, METER)
+    rotate_device(house.folder, METER, house.now)
+    try_batch("rotated")
+    late = house.log.source(old, METER).entry("reading.batch", {"a": 1}, house.now, house.now)
+    story.append(("with the old key", house.seal(late).refused[0].split(":")[0]))
+    revoke_device(house.folder, METER, "test", house.now)
+    try_batch("revoked")
+    replace_device(house.folder, Enrolment(METER), house.now)
+    try_batch("replaced")
+    house.cosign()
 
     assert story == [
         ("enrolled", "sealed"),
@@ -161,7 +165,9 @@ def test_a_device_s_life_rules_from_each_index_on(house) -> None:
         ("rotated", "sealed"),
         ("with the old key", "unknown"),
         ("revoked", "revoked"),
+        ("replaced", "sealed"),
     ]
+    assert verify_bundle(house.bundle().encode(), house.trust).ok
 
 
 def test_registry_changes_that_cannot_be_are_refused(house) -> None:
@@ -172,7 +178,7 @@ def test_registry_changes_that_cannot_be_are_refused(house) -> None:
         (lambda: resume_device(house.folder, METER, "please", house.now), "cannot become active"),
         (lambda: enrol_device(house.folder, Enrolment(METER), house.now), "enrolled already"),
         (lambda: enrol_device(house.folder, Enrolment("demo:x", fingerprint={"a": "b"}, vouched_by=METER), house.now), "cannot vouch"),
-        (lambda: enrol_device(house.folder, Enrolment("nosite"), house.now), "<site>:<device>"),
+        (lambda: enrol_device(house.folder, Enrolment("nosite"), house.now), "<site>"),
         (lambda: revoke_device(house.folder, "demo:nobody", "why", house.now), "never enrolled"),
     ]:
         with pytest.raises(LedgerError, match=reason):
@@ -288,6 +294,29 @@ def test_a_group_is_founded_once(house) -> None:
         found_group(house.folder, "riverside", "Ann", house.client)
     with pytest.raises(LedgerError, match="no log"):
         Reader(house.folder / "other.db")
+
+
+def test_a_founding_whose_answer_was_lost_is_finished_with_the_same_words(street) -> None:
+    class LosingClient(WitnessClient):
+        def join(self, draft, owner_signature):
+            super().join(draft, owner_signature)
+            raise WitnessAwayError("the line broke")
+
+    folder = street.root / "groups" / "hillside"
+    with pytest.raises(WitnessAwayError):
+        found_group(folder, "hillside", "Bob", LosingClient(street.server.url))
+    with pytest.raises(LedgerError, match="another founding was begun"):
+        found_group(folder, "hillside", "Bob", WitnessClient(street.server.url), simulated=True)
+
+    group = found_group(folder, "hillside", "Bob", WitnessClient(street.server.url))
+
+    assert group.id == street.server.witness.trust("hillside").group
+
+
+@pytest.mark.parametrize("source", ["../../x:y", "demo:", "Demo:x", "demo", "a:b/c"])
+def test_a_device_s_name_cannot_leave_the_folder(house, source: str) -> None:
+    with pytest.raises(LedgerError, match="small letters"):
+        enrol_device(house.folder, Enrolment(source), house.now)
 
 
 def test_another_log_key_cannot_go_on(house) -> None:

@@ -421,6 +421,63 @@ def test_a_region_without_a_factor_is_claimed_as_nothing_and_said_so(town: Town)
     assert "CN-XZ has no published average factor" in (town.folder / "recorder-tower.json").read_text()
 
 
+def test_two_sites_of_one_owner_share_a_log_and_its_contracts(town: Town) -> None:
+    custody.issue_gateway(town.folder, "annex")
+    other = Town(town.folder, town.witness, town.server, Journal(town.folder / "annex.db"))
+    terms = Terms("annex", "CN-TJ", TERMS.meters)
+    tower, annex = town.recorder(), Recorder(town.folder, terms, other.journal, simulated=True)
+    for _ in range(7):
+        town.live(power_w=96_000, commands=1)
+        other.live(power_w=30_000)
+        assert tower.step() >= 4  # readings, command, outcome, and the alarm it journalled itself
+        assert annex.step() == 2
+    annex.finish()
+    tower.finish()
+    claims = [view.body.by_name() for view in town.views("emission.period")]
+    assert {(c["site"], c["scope2_wh"], c["factor"]) for c in claims} == {
+        ("tower", 96_000, "average/CN-GD/2023/MEE+NBS"),
+        ("annex", 30_000, "average/CN-TJ/2023/MEE+NBS"),
+    }
+    assert [view.entry.source for view in town.views("alarm.raised")] == ["tower:gateway"]
+    assert town.verify().ok
+    other.journal.close()
+
+
+def test_a_row_that_cannot_be_understood_stops_nothing_behind_it(town: Town) -> None:
+    broken = command("broken", START).body | {"until": "tomorrow"}
+    huge = {"mode": "automatic", "by": "x", "why": "y", "level": 2**70}
+    town.journal.append([Record("command", START, broken), outcome("broken", START), Record("mode", START, huge)])
+    town.live(commands=1)
+    seal_all(town)
+    why = [view.body.by_name()["refused_because"] for view in town.views("control.refusal")]
+    assert [reason.split(":")[0] for reason in why] == ["the journal row is malformed", "cannot be sealed"]
+    assert len(town.views("control.action")) == 1
+    assert town.verify().ok
+
+
+def test_another_journal_than_the_one_that_was_sealed_is_refused(town: Town) -> None:
+    town.live()
+    seal_all(town)
+    other = Journal(town.folder / "other.db")
+    with pytest.raises(LedgerError, match="restore the journal that belongs to it"):
+        Recorder(town.folder, TERMS, other, simulated=True)
+    other.close()
+
+
+def test_a_clock_that_went_back_makes_sealing_wait(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    town.live()
+    recorder = town.recorder()
+    recorder.step()
+    town.live()
+    with monkeypatch.context() as wrong:
+        wrong.setattr("ledger.recorder.wall_now", lambda: wall_now() - timedelta(hours=1))
+        with pytest.raises(LedgerError, match="the clock went back"):
+            recorder.step()
+    assert recorder.step() == 2
+    recorder.finish()
+    assert town.views("refused") == []
+
+
 def test_a_demo_day_is_sealed_in_a_few_seconds(town: Town) -> None:
     points = {f"zone_{n}.zn_t": 20.0 + n / 7 for n in range(200)}
     recorder = town.recorder()

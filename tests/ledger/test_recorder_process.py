@@ -169,6 +169,19 @@ def test_a_row_is_sealed_within_a_second_or_two_and_sigterm_ends_cleanly(pier: P
     assert json.loads(out)["seal_delay_p95_s"] < 10
 
 
+def test_a_second_recorder_of_the_same_site_is_refused(pier: Pier) -> None:
+    first = pier.seal()
+    pier.live(1)
+    pier.wait_for("reading.batch", 1)
+    second = pier.seal("--once")
+    _, err = second.communicate(timeout=60)
+    assert second.returncode != 0
+    assert "another recorder is sealing this site" in err
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
 def test_killed_at_any_moment_the_next_process_goes_on_without_gap_or_double(pier: Pier) -> None:
     for _ in range(3):
         process = pier.seal()

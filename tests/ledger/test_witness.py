@@ -247,7 +247,7 @@ def test_the_government_signs_only_a_founding_with_its_own_keys(street, what: st
         found_group(street.root / "groups" / "x", "hillside", "Bob", client)
 
     assert street.server.witness.groups() == []
-    assert found_group(street.root / "groups" / "x", "hillside", "Bob", WitnessClient(street.server.url)).founding.name == "hillside"
+    assert found_group(street.root / "groups" / "y", "hillside", "Bob", WitnessClient(street.server.url)).founding.name == "hillside"
 
 
 def test_a_founding_the_owner_did_not_sign_is_refused(street) -> None:
