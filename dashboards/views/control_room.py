@@ -160,7 +160,8 @@ def release(facts: Facts) -> Release:
     since = max(mode.number if mode else 0, facts.commands[-1].number if facts.commands and asked is None else 0)
     if row is not None and row.number > since:
         b = row.body
-        return Release("done", b.get("by", ""), b.get("why", ""), int(b["points"]), int(b["held_after"]), float(b["seconds"]), row.at)
+        said = asked.body if asked is not None else b  # a person's own reason says more than the controller's
+        return Release("done", said.get("by", ""), said.get("why", ""), int(b["points"]), int(b["held_after"]), float(b["seconds"]), row.at)
     if asked is None:
         return Release("none")
     return Release("asked", asked.body.get("by", ""), asked.body.get("why", ""), at=asked.at)
