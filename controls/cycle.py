@@ -82,7 +82,7 @@ class Cycle:
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
         self._guard = GuardState.at_start(self.graph, self.site)
-        self._refused: set[Refusal] = set()
+        self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
 
@@ -199,9 +199,9 @@ class Cycle:
         return list(guarded.requests), list(guarded.refusals)
 
     def _new_refusals(self, refusals: Sequence[Refusal]) -> list[Refusal]:
-        """The same refusal, cycle after cycle, stands in the journal once."""
-        known, self._refused = self._refused, set(refusals)
-        return [refusal for refusal in refusals if refusal not in known]
+        """The same refusal, cycle after cycle, stands in the journal once, however its wish is worded."""
+        known, self._refused = self._refused, {_sense(refusal) for refusal in refusals}
+        return [refusal for refusal in refusals if _sense(refusal) not in known]
 
     def _report(
         self,
@@ -236,6 +236,10 @@ class _Parts:
 
     def total_s(self) -> float:
         return monotonic_s() - self._began
+
+
+def _sense(refusal: Refusal) -> tuple[str, str, str]:
+    return refusal.point, refusal.by, refusal.refused_because
 
 
 def _latest_records(journal: Journal) -> dict[str, str]:

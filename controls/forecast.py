@@ -106,7 +106,7 @@ def _mean(values: Sequence[float]) -> float:
 def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...], ...]:
     """Fit one model a quantile on the past and ask each for the seven days from `first`."""
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn, without types
+    from threadpoolctl import threadpool_limits
 
     past = sorted(shares)
     x, y = _features(past, shares), np.array([shares[slot] for slot in past])
@@ -114,18 +114,19 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
     telling = [n for n in range(x.shape[1]) if len(np.unique(x[~np.isnan(x[:, n]), n])) > 1]  # a column of nan stops the fit
     x, asked = x[:, telling], _features(ahead, shares)[:, telling]
     answers = []
-    for quantile in QUANTILES:
-        model = HistGradientBoostingRegressor(
-            loss="quantile",
-            quantile=quantile,
-            max_iter=TREES,
-            learning_rate=LEARNING_RATE,
-            max_leaf_nodes=LEAVES,
-            min_samples_leaf=LEAF_SAMPLES,
-            random_state=0,
-        )
-        with threadpool_limits(1):  # so little data is learnt eight times faster by one thread than by two that wait for each other
-            answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
+    with threadpool_limits(1):  # a busy machine makes several threads wait for each other longer than one takes
+        for quantile in QUANTILES:
+            model = HistGradientBoostingRegressor(
+                loss="quantile",
+                quantile=quantile,
+                max_iter=TREES,
+                learning_rate=LEARNING_RATE,
+                max_leaf_nodes=LEAVES,
+                min_samples_leaf=LEAF_SAMPLES,
+                random_state=0,
+            )
+            with threadpool_limits(1):  # so little data is learnt eight times faster by one thread than by two that wait for each other
+                answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
     rows = np.sort(np.array(answers), axis=0).T  # quantiles fitted apart may cross
     week: list[tuple[Quantiles, ...]] = [()] * 7
     for d in range(7):

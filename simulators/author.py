@@ -1,4 +1,7 @@
-"""Author the simulated sites: a building's design becomes an IFC model, points.csv and the connections of site.toml."""
+"""Author the simulated sites: a building's design becomes an IFC model, points.csv and the connections of site.toml.
+
+`python -m simulators.author` writes the models and points of both demonstration sites again; the bytes do not change.
+"""
 
 import csv
 import io
@@ -13,11 +16,13 @@ from simulators.design import METERS, AirHandlerDesign, Building, DesignPoint, Z
 from simulators.energyplus.building import read_building
 from twin.errors import MissingError, SiteError
 from twin.points import COLUMNS
+from twin.site import product_root
 from twin.state import write_whole
 
 BACNET_DEVICE_AHU = 1001  # device instances of the demo sites: air handlers from here,
 BACNET_DEVICE_FLOOR = 2001  # floors from here
 DEMO_MODEL = "medium_office"
+DEMO_SITE, CLINIC_SITE = "demo_office", "corner_clinic"
 Limits = Mapping[str, Mapping[str, str]]
 NO_LIMITS: Limits = {}
 CLINIC_LIMITS: Limits = {"oa_f_sp": {"high": "3", "fallback": "0.36"}}
@@ -185,3 +190,8 @@ def _centre(zone: ZoneDesign) -> tuple[float, float]:
     corners: Iterator[tuple[float, float]] = iter(zone.polygon)
     xs, ys = zip(*corners, strict=True)
     return round(sum(xs) / len(xs), 3), round(sum(ys) / len(ys), 3)
+
+
+if __name__ == "__main__":
+    author_site(energyplus_building(), product_root() / "sites" / DEMO_SITE)
+    author_site(corner_clinic(), product_root() / "sites" / CLINIC_SITE, CLINIC_LIMITS)
