@@ -49,8 +49,8 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def object(self, timeout_s: float = READY_TIMEOUT_S) -> dict[str, Any]:
-        """The next JSON object the child prints; StateError with its last words when it ends or stays silent."""
+    def object(self, timeout_s: float | None = READY_TIMEOUT_S) -> dict[str, Any]:
+        """The next JSON object the child prints (None: however long it takes); StateError with its last words when it ends or stays silent."""
         try:
             line = self._lines.get(timeout=timeout_s)
         except Empty:
@@ -68,10 +68,14 @@ class Child:
         except subprocess.TimeoutExpired:
             raise StateError(f"{self.name} did not end within {timeout_s:.0f} s; its log is {self.log}") from None
 
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Ask the child to end (SIGTERM), wait, and end it if it does not; returns its exit code."""
+    def interrupt(self) -> None:
+        """Ask the child to end (SIGTERM), without waiting."""
         if self.running:
             self._process.send_signal(signal.SIGTERM)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Ask the child to end (SIGTERM), wait, and end it if it does not; returns its exit code."""
+        self.interrupt()
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:

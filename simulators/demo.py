@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulators.children import Child
-from simulators.founding import Founded, found
+from simulators.founding import Founded, found, meter_records
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls
 from simulators.running import RunningSite, RunReport, SiteParts
@@ -72,6 +72,7 @@ class Demo:
         self.sites: list[DemoSite] = []
         self._witness: Child | None = None
         self._baselines: dict[str, Child] = {}
+        self._others: list[Child] = []
         self._sealers: list[Child] = []
         self._pages: list[Child] = []
 
@@ -86,7 +87,7 @@ class Demo:
             self._seal_the_rest()
             return summary(self.wish, self.sites, monotonic_s() - begun_s)
         finally:
-            for child in [*self._pages, *self._baselines.values(), *self._sealers, *filter(None, [self._witness])]:
+            for child in [*self._others, *self._pages, *self._baselines.values(), *self._sealers, *filter(None, [self._witness])]:
                 child.stop()
 
     def _check(self) -> None:
@@ -125,9 +126,10 @@ class Demo:
             self.say(f"{each.site.title}: founding group {each.site.group.name}, {each.site.group.government} joins")
             book = read_points(each.site.points_file, each.graph.points())
             each.founded = found(each.site, each.graph, book, self.state, url)
-            each.parts = assemble(each.site, each.state, self._period_of(each), each.founded.records)
-            if each.parts.plant.note:
-                self.say(f"{each.site.title}: {each.parts.plant.note}")
+            if each is self.sites[0]:
+                each.parts = assemble(each.site, each.state, self.wish.period, meter_records(each.site, book, self.state))
+                if each.parts.plant.note:
+                    self.say(f"{each.site.title}: {each.parts.plant.note}")
         self._witness_url = url
 
     def _start_children(self) -> None:
@@ -164,14 +166,30 @@ class Demo:
             references.cancel()
 
     async def _drive(self, each: DemoSite, speed: float | None, stop: asyncio.Event) -> None:
-        assert each.parts is not None
+        """The main site is driven here; another owner's site in a process of its own, as it would be in life."""
+        if each.parts is None:
+            await self._drive_apart(each, speed, stop)
+            return
         each.running = RunningSite(each.parts)
         each.report = await each.running.run(speed=speed, stop=stop)
-        release = each.report.release
-        if release:
-            self.say(
-                f"{each.site.title}: {release.points} points given back in {release.seconds:.1f} s, {len(release.not_released)} still held"
-            )
+        if release := each.report.release:
+            self._say_released(each, release.points, release.seconds, len(release.not_released))
+
+    async def _drive_apart(self, each: DemoSite, speed: float | None, stop: asyncio.Event) -> None:
+        words = ["simulate", str(each.site.folder), "--controller", "rules", "--json", "--state", str(self.wish.state)]
+        words += _period_words(replace(self.wish.period, engine=None)) + ([] if speed is None else ["--speed", str(speed)])
+        child = Child(each.site.name, words, self._log(each.site.name))
+        self._others.append(child)
+        ending = asyncio.create_task(_stop_with(child, stop))
+        try:
+            row = await asyncio.to_thread(child.object, None)
+        finally:
+            ending.cancel()
+        release = row["release"]
+        self._say_released(each, release["points"], release["seconds"], release["held_after"])
+
+    def _say_released(self, each: DemoSite, points: int, seconds: float, held_after: int) -> None:
+        self.say(f"{each.site.title}: {points} points given back in {seconds:.1f} s, {held_after} still held")
 
     async def _await_references(self, stop: asyncio.Event) -> None:
         """Write each baseline into the main site's journal as soon as its process is done."""
@@ -195,10 +213,6 @@ class Demo:
             assert each.founded is not None
             each.evidence = gather_evidence(each.founded, self.state, self.wish.state / "evidence")
         self.say("evidence taken out and verified offline")
-
-    def _period_of(self, each: DemoSite) -> Period:
-        """The wish for an engine is for the main site; the second owner's plant is what its own file says."""
-        return self.wish.period if each is self.sites[0] else replace(self.wish.period, engine=None)
 
     def _log(self, name: str) -> Path:
         return self.wish.state / "logs" / f"{name}.log"
@@ -261,6 +275,12 @@ def _ledger(sites: Sequence[DemoSite]) -> dict[str, Any]:
         "verified": bool(found) and all(e.verified for e in found),
         "failed_steps": [step for e in found for step in e.failed_steps],
     }
+
+
+async def _stop_with(child: Child, stop: asyncio.Event) -> None:
+    """Pass the wish to stop on to a child: it gives its own building back first."""
+    await stop.wait()
+    child.interrupt()
 
 
 def _period_words(period: Period) -> list[str]:

@@ -1,10 +1,12 @@
 """The ledger side of a simulated site: its group founded with the government, gateway and secure meters enrolled with keys of their own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.custody import Enrolment, device_signer, enrol_devices, found_group, issue_gateway
+from ledger.entry import NO_HASH
 from ledger.errors import LedgerError
+from ledger.log import Reader
 from ledger.seal_commands import group_policies, terms_of
 from ledger.source import Source
 from ledger.witness_client import WitnessClient
@@ -20,12 +22,11 @@ from twin.state import StateFolder
 
 @dataclass(frozen=True)
 class Founded:
-    """A founded group: where it lives, and what its secure meters sign with."""
+    """A founded group and where it lives."""
 
     name: str
     owner: str
     folder: Path
-    records: dict[str, RecordMaker] = field(default_factory=dict)
 
 
 def found(site: Site, graph: Graph, book: PointBook, state: StateFolder, witness_url: str) -> Founded:
@@ -33,19 +34,35 @@ def found(site: Site, graph: Graph, book: PointBook, state: StateFolder, witness
     folder = state.group(site.group.name)
     try:
         policies = group_policies([(site, terms_of(site, graph))])
-        group = found_group(
-            folder, site.group.name, site.group.owner, WitnessClient(witness_url), simulated=site.simulated, policies=policies
-        )
+        found_group(folder, site.group.name, site.group.owner, WitnessClient(witness_url), simulated=site.simulated, policies=policies)
         issue_gateway(folder, site.name)
+        meters = [Enrolment(f"{site.name}:{connection}", book[record].brick, connection) for record, _, connection in _secure_meters(book)]
+        if meters:
+            enrol_devices(folder, meters)
+    except LedgerError as error:
+        raise StateError(f"group {site.group.name} cannot be founded: {error}") from None
+    return Founded(site.group.name, site.group.owner, folder)
+
+
+def meter_records(site: Site, book: PointBook, state: StateFolder) -> dict[str, RecordMaker]:
+    """The secure meters of a site, each with its own key, by record point; none where the site's group is not founded yet."""
+    folder = state.group(site.group.name)
+    if not (folder / "log.db").exists():
+        return {}
+    try:
+        reader = Reader(folder / "log.db")
+        group = reader.group(1).id
         records: dict[str, RecordMaker] = {}
         for record, energy, connection in _secure_meters(book):
             name = f"{site.name}:{connection}"
-            enrol_devices(folder, [Enrolment(name, brick=book[record].brick, address=connection)])
-            source = Source(device_signer(folder, name), group.id, name, simulated=site.simulated)
+            last = reader.last(name)
+            stand = (last.seq, last.hash) if last else (0, NO_HASH)
+            source = Source(device_signer(folder, name), group, name, *stand, simulated=site.simulated)
             records[record] = SecureMeter(source, energy)
+        reader.close()
     except LedgerError as error:
-        raise StateError(f"group {site.group.name} cannot be founded: {error}") from None
-    return Founded(site.group.name, site.group.owner, folder, records)
+        raise StateError(f"group {site.group.name}: a secure meter has no identity: {error}") from None
+    return records
 
 
 def _secure_meters(book: PointBook) -> list[tuple[str, str, str]]:
