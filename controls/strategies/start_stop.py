@@ -66,6 +66,11 @@ class StartStop:
         lead = timedelta(hours=self._lead_h(handler, seen))
         if arrival - lead <= local < arrival:
             return True, f"people are expected from {arrival:%H:%M}; the rooms need {lead.total_seconds() / 3600:.1f} h to be ready"
+        if (
+            self._has_started(handler.air_handler.key)
+            and arrival - timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)) <= local < arrival
+        ):
+            return True, f"it has started for the people expected from {arrival:%H:%M}"
         empty_min = min((z.empty_min for z in handler.zones), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
@@ -77,6 +82,11 @@ class StartStop:
     def _lead_h(self, handler: AirHandlerSeen, seen: Seen) -> float:
         comfort, tuning = self.watch.site.comfort, self.watch.tuning
         return lead_h(handler, comfort_band(seen.outdoor_mean_c, comfort, tuning), comfort.rh_percent_max, tuning)
+
+    def _has_started(self, key: str) -> bool:
+        """A morning start is kept: as rooms come near their band the lead shrinks, and the fan must not stop and start again for that."""
+        run = self._runs.get(key)
+        return run is not None and run.on
 
     def _working_hours(self, now: datetime) -> bool:
         """Whether people are as likely as not to be in the building."""
