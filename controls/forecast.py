@@ -43,6 +43,7 @@ class OccupancyForecast:
     made_from_days: int
     zone: tzinfo
     week: tuple[tuple[Quantiles, ...], ...]  # by day of the week, then half hour of local time
+    hours: tuple[tuple[int, int] | None, ...]  # by day of the week: half hour of first arrival and of last departure; None: nobody
     largest: float = 0.0
 
     @classmethod
@@ -54,13 +55,14 @@ class OccupancyForecast:
         if days < DAYS_NEEDED or largest <= 0:
             return cls.assumed(zone, days)
         shares = {slot: count / largest for slot, count in counts.items()}
-        return cls("gradient-boosted quantiles", days, zone, _learn(shares, end.astimezone(zone).date()), largest)
+        first = end.astimezone(zone).date()
+        return cls("gradient-boosted quantiles", days, zone, _learn(shares, first), _hours(shares), largest)
 
     @classmethod
     def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
         """Usual office hours, for want of anything learnt."""
         week = tuple(tuple(_assumed(weekday, slot) for slot in range(SLOTS)) for weekday in range(7))
-        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week)
+        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week, _assumed_hours())
 
     def people(self, at: datetime) -> Quantiles:
         """Share of the largest number seen: low, mid, high."""
@@ -68,17 +70,14 @@ class OccupancyForecast:
         return self.week[local.weekday()][(local.hour * 60 + local.minute) // SLOT_MIN]
 
     def first_arrival(self, day: date) -> datetime | None:
-        """The earliest time people may come (by the high quantile); None: nobody is expected."""
-        slots = self._peopled(day)
-        return self._at(day, slots[0]) if slots else None
+        """The earliest time people are likely to come; None: nobody is expected."""
+        hours = self.hours[day.weekday()]
+        return self._at(day, hours[0]) if hours else None
 
     def last_departure(self, day: date) -> datetime | None:
-        """The latest time the last may leave (by the high quantile)."""
-        slots = self._peopled(day)
-        return self._at(day, slots[-1] + 1) if slots else None
-
-    def _peopled(self, day: date) -> list[int]:
-        return [slot for slot, (_, _, high) in enumerate(self.week[day.weekday()]) if high >= PRESENT_SHARE]
+        """The latest time the last are likely to leave."""
+        hours = self.hours[day.weekday()]
+        return self._at(day, hours[1]) if hours else None
 
     def _at(self, day: date, slot: int) -> datetime:
         return datetime.combine(day, time(), self.zone) + timedelta(minutes=slot * SLOT_MIN)
@@ -106,7 +105,7 @@ def _mean(values: Sequence[float]) -> float:
 def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...], ...]:
     """Fit one model a quantile on the past and ask each for the seven days from `first`."""
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn, without types
 
     past = sorted(shares)
     x, y = _features(past, shares), np.array([shares[slot] for slot in past])
@@ -114,25 +113,47 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
     telling = [n for n in range(x.shape[1]) if len(np.unique(x[~np.isnan(x[:, n]), n])) > 1]  # a column of nan stops the fit
     x, asked = x[:, telling], _features(ahead, shares)[:, telling]
     answers = []
-    with threadpool_limits(1):  # a busy machine makes several threads wait for each other longer than one takes
-        for quantile in QUANTILES:
-            model = HistGradientBoostingRegressor(
-                loss="quantile",
-                quantile=quantile,
-                max_iter=TREES,
-                learning_rate=LEARNING_RATE,
-                max_leaf_nodes=LEAVES,
-                min_samples_leaf=LEAF_SAMPLES,
-                random_state=0,
-            )
-            with threadpool_limits(1):  # so little data is learnt eight times faster by one thread than by two that wait for each other
-                answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
-    rows = np.sort(np.array(answers), axis=0).T  # quantiles fitted apart may cross
+    for quantile in QUANTILES:
+        model = HistGradientBoostingRegressor(
+            loss="quantile",
+            quantile=quantile,
+            max_iter=TREES,
+            learning_rate=LEARNING_RATE,
+            max_leaf_nodes=LEAVES,
+            min_samples_leaf=LEAF_SAMPLES,
+            random_state=0,
+        )
+        with threadpool_limits(1):  # so little data is learnt eight times faster by one thread than by two that wait for each other
+            answers.append(np.clip(model.fit(x, y).predict(asked), 0.0, 1.0))
+    seen = [_seen_range(shares, day, slot) for day, slot in ahead]
+    rows = np.clip(
+        np.sort(np.array(answers), axis=0).T, [[low] for low, _ in seen], [[high] for _, high in seen]
+    )  # fitted apart, they may cross
     week: list[tuple[Quantiles, ...]] = [()] * 7
     for d in range(7):
         rows_of_day = rows[d * SLOTS : (d + 1) * SLOTS]
         week[(first + timedelta(days=d)).weekday()] = tuple((float(a), float(b), float(c)) for a, b, c in rows_of_day)
     return tuple(week)
+
+
+def _hours(shares: dict[Slot, float]) -> tuple[tuple[int, int] | None, ...]:
+    """First arrival and last departure of each day of the week: quantiles over the past days of that kind.
+
+    Taken from the days themselves: where nearly nobody is, the fitted quantiles are too coarse for it.
+    """
+    seen: dict[date, list[int]] = defaultdict(list)
+    for (day, slot), share in shares.items():
+        if share >= PRESENT_SHARE:
+            seen[day].append(slot)
+    hours: list[tuple[int, int] | None] = []
+    for weekday in range(7):
+        alike = [slots for day, slots in seen.items() if _kind(day) == max(0, weekday - 4)]
+        if not any(day.weekday() == weekday for day in seen):
+            hours.append(None)
+            continue
+        first, last = np.quantile([min(s) for s in alike], QUANTILES[0]), np.quantile([max(s) for s in alike], QUANTILES[2])
+        hours.append((int(first), int(np.ceil(last)) + 1))
+    return tuple(hours)
 
 
 def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
@@ -147,6 +168,12 @@ def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
         same_kind = _known_mean(shares, [d for d in before if _kind(d) == _kind(day)], slot)
         rows.append([day.weekday(), _kind(day), slot, same_day, same_kind])
     return np.array(rows, dtype=float)
+
+
+def _seen_range(shares: dict[Slot, float], day: date, slot: int) -> tuple[float, float]:
+    """Least and most that this half hour held on past days of the kind; 0 to 1 when there was none."""
+    known = [share for (d, s), share in shares.items() if s == slot and _kind(d) == _kind(day)]
+    return (min(known), max(known)) if known else (0.0, 1.0)
 
 
 def _kind(day: date) -> int:
@@ -165,3 +192,8 @@ def _assumed(weekday: int, slot: int) -> Quantiles:
         share if begin <= hour < end else 0.0 for (begin, end), share in zip(ASSUMED_HOURS[weekday], ASSUMED_SHARE, strict=True)
     )
     return low, mid, high
+
+
+def _assumed_hours() -> tuple[tuple[int, int] | None, ...]:
+    ends = [ASSUMED_HOURS[weekday][2] for weekday in range(7)]
+    return tuple((int(begin * 60 / SLOT_MIN), int(end * 60 / SLOT_MIN)) if end > begin else None for begin, end in ends)

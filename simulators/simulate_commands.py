@@ -1,4 +1,4 @@
-"""The command `simulate`: one simulated period, under the building's own control or under ours over its wires, as one row of key figures."""
+"""The command `simulate`: one simulated period, under the building's own control or ours, as one row of key figures."""
 
 import asyncio
 import json

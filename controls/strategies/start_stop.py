@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from controls.strategies.setpoints import Band, comfort_band
 from controls.strategies.tuning import Tuning
-from controls.strategies.watch import AirHandlerSeen, Seen, Watch
+from controls.strategies.watch import AirHandlerSeen, Seen, Watch, rising
 from twin.words import Image, Request
 
 ON, OFF = 1.0, 0.0
@@ -66,6 +66,11 @@ class StartStop:
         lead = timedelta(hours=self._lead_h(handler, seen))
         if arrival - lead <= local < arrival:
             return True, f"people are expected from {arrival:%H:%M}; the rooms need {lead.total_seconds() / 3600:.1f} h to be ready"
+        if (
+            self._has_started(handler.air_handler.key)
+            and arrival - timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)) <= local < arrival
+        ):
+            return True, f"it has started for the people expected from {arrival:%H:%M}"
         empty_min = min((z.empty_min for z in handler.zones), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
@@ -75,8 +80,13 @@ class StartStop:
         return False, "nobody is present and nobody is expected soon"
 
     def _lead_h(self, handler: AirHandlerSeen, seen: Seen) -> float:
-        band = comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, self.watch.tuning)
-        return lead_h(handler, band, self.watch.tuning)
+        comfort, tuning = self.watch.site.comfort, self.watch.tuning
+        return lead_h(handler, comfort_band(seen.outdoor_mean_c, comfort, tuning), comfort.rh_percent_max, tuning)
+
+    def _has_started(self, key: str) -> bool:
+        """A morning start is kept: as rooms come near their band the lead shrinks, and the fan must not stop and start again for that."""
+        run = self._runs.get(key)
+        return run is not None and run.on
 
     def _working_hours(self, now: datetime) -> bool:
         """Whether people are as likely as not to be in the building."""
@@ -104,14 +114,14 @@ class StartStop:
         return wanted, why
 
 
-def lead_h(handler: AirHandlerSeen, band: Band, tuning: Tuning) -> float:
-    """Hours that the coldest or warmest zone needs to come into its band; the longest when temperatures are not known."""
+def lead_h(handler: AirHandlerSeen, band: Band, rh_percent_max: float, tuning: Tuning) -> float:
+    """Hours that the worst zone needs to come into its band and to dry; the longest when temperatures are not known."""
     temperatures = [z.temperature_c for z in handler.zones if z.temperature_c is not None]
     if len(temperatures) < len(handler.zones) or not temperatures:
         return max(tuning.lead_h_cold_max, tuning.lead_h_warm_max)
     heating, cooling = band
-    cold_k = max(0.0, heating - tuning.lead_slack_k - min(temperatures))
-    warm_k = max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
-    return max(
-        min(tuning.lead_h_cold_max, tuning.lead_h_per_k_cold * cold_k), min(tuning.lead_h_warm_max, tuning.lead_h_per_k_warm * warm_k)
-    )
+    cold_h = tuning.lead_h_per_k_cold * max(0.0, heating - tuning.lead_slack_k - min(temperatures))
+    warm_h = tuning.lead_h_per_k_warm * max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
+    rh_percent = max((z.rh_percent for z in handler.zones if z.rh_percent is not None), default=0.0)
+    humid_h = tuning.lead_h_humid_max * rising(rh_percent, rh_percent_max - tuning.humid_percent, rh_percent_max + tuning.humid_percent)
+    return max(min(cold_h, tuning.lead_h_cold_max), min(warm_h, tuning.lead_h_warm_max), humid_h)

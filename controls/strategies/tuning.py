@@ -31,6 +31,8 @@ class Tuning:
     lead_h_per_k_warm: float = 0.35
     lead_h_cold_max: float = 2.0
     lead_h_warm_max: float = 1.5
+    lead_h_humid_max: float = 2.0  # furniture and carpets give back their damp for an hour or two
+    humid_percent: float = 5.0  # the lead grows from so much below the site's limit of humidity to so much above it
     lead_slack_k: float = 0.3  # a gap this small closes by itself once people come
     minimum_on_min: float = 60.0
     minimum_off_min: float = 30.0  # motor starts heat windings; two an hour is what makers of 10-50 kW motors allow

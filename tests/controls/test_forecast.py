@@ -60,6 +60,16 @@ def test_people_come_in_the_morning_leave_in_the_evening_and_not_on_sunday(tmp_p
     assert forecast.first_arrival(MONDAY + timedelta(days=6)) is None
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_nobody_is_expected_at_night_whatever_the_weeks_before(tmp_path: Path, seed: int) -> None:
+    forecast = forecast_from(tmp_path, 28, seed)
+
+    assert max(forecast.people(at(MONDAY + timedelta(days=d), h))[2] for d in range(7) for h in (0, 2, 4)) < 0.02
+    assert all(
+        at(day, 5.5) <= (forecast.first_arrival(day) or at(day)) <= at(day, 8) for day in (MONDAY + timedelta(days=d) for d in range(5))
+    )
+
+
 def test_over_several_weeks_it_beats_the_same_hour_of_last_week(tmp_path: Path) -> None:
     errors, naive_errors = [], []
     for seed in (1, 2, 3, 4):

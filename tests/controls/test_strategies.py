@@ -115,6 +115,19 @@ def test_a_day_has_one_start_before_people_come_and_one_stop_after_they_left(hou
     assert house.fans == [("00:10", 0.0), ("06:30", 1.0), ("19:20", 0.0)]
 
 
+def test_damp_rooms_are_dried_before_people_come(house: House) -> None:
+    house.go(at(8), core_1__zn_rh=65.0)  # at the limit: half of the two hours
+
+    assert house.fans[1] == ("06:00", 1.0)
+
+
+def test_a_morning_start_is_not_taken_back_when_the_rooms_are_ready_early(house: House) -> None:
+    house.go(at(5.5), core_1__zn_rh=70.0)
+    house.go(at(9), core_1__zn_rh=50.0)
+
+    assert house.fans == [("00:10", 0.0), ("05:00", 1.0), ("09:00", 0.0)]
+
+
 def test_late_people_keep_their_own_air_handler_running_and_no_other(house: House) -> None:
     house.go(at(18), east_1__zn_occ=5.0, east_2__zn_occ=5.0)
     wishes = house.go(at(22), east_2__zn_occ=0.0)
