@@ -45,7 +45,14 @@ def _whole_checkpoints(log: Reader, first: int, end: int, size: int) -> tuple[in
 
 def _pieces(log: Reader, low: int, high: int, data_key: bytes | None) -> Iterator[Piece]:
     for number, leaf, epoch, box in log.leaf_bytes(low, high):
-        if epoch == OPEN or data_key is None:
-            yield Piece(number, leaf, epoch, box)
-        else:
-            yield Piece(number, leaf, OPEN, open_body(data_key, Entry.decode(leaf), box, epoch))
+        yield Piece(number, leaf, *_opened(leaf, epoch, box, data_key))
+
+
+def _opened(leaf: bytes, epoch: int, box: bytes, data_key: bytes | None) -> tuple[int, bytes]:
+    """The body in the clear where we can; what cannot be opened goes along as it is, for the verifier to name."""
+    if epoch == OPEN or data_key is None:
+        return epoch, box
+    try:
+        return OPEN, open_body(data_key, Entry.decode(leaf), box, epoch)
+    except LedgerError:
+        return epoch, box

@@ -77,7 +77,7 @@ class Reader:
             f"SELECT number, leaf, epoch, box FROM entry JOIN body USING (number) WHERE number >= ? AND number < ?{where} ORDER BY number"  # noqa: S608 (only '?' marks are put in)
         )
         for number, leaf, epoch, box in self._db.execute(query, (low, high, *kinds)):
-            yield Stored(number, Entry.decode(leaf), epoch, box)
+            yield Stored(number, _decoded(number, leaf), epoch, box)
 
     def leaf_bytes(self, low: int, high: int) -> Iterator[tuple[int, bytes, int, bytes]]:
         """Rows as they are, for whoever does not want to trust this module's reading: number, leaf, epoch, box."""
@@ -354,6 +354,13 @@ def is_founded(path: Path) -> bool:
         return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entry'").fetchone()[0])
     finally:
         db.close()
+
+
+def _decoded(number: int, leaf: bytes) -> Entry:
+    try:
+        return Entry.decode(leaf)
+    except FormatError as error:
+        raise FormatError(f"entry {number} was altered on this disk: {error}; restore the log from a backup") from None
 
 
 def _check_signatures(group: Group, signed: Signed) -> None:

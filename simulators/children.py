@@ -50,7 +50,7 @@ class Child:
         return self._process.poll() is None
 
     def object(self, timeout_s: float | None = READY_TIMEOUT_S) -> dict[str, Any]:
-        """The next JSON object the child prints (None: however long it takes); StateError with its last words when it ends or stays silent."""
+        """The next JSON object the child prints (None: wait without end); StateError with its last words when it ends or stays silent."""
         try:
             line = self._lines.get(timeout=timeout_s)
         except Empty:

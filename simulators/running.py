@@ -61,6 +61,7 @@ class RunReport:
     reads: int = 0
     writes: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    cycle_s: list[float] = field(default_factory=list)  # wall time of each cycle
     device_writes: int = 0
     release: ReleaseReport | None = None
     score: Score | None = None
@@ -70,6 +71,7 @@ class RunReport:
         self.steps += 1
         self.reads += cycle.answered
         self.writes += cycle.writes
+        self.cycle_s.append(cycle.duration_s)
         self.outcomes.update({result.value: n for result, n in cycle.outcomes.items()})
 
 

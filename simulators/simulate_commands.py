@@ -51,12 +51,9 @@ def simulate(
     facts = _under_rules(folder, period, speed, state) if controller == RULES else _under_own_control(load_site(folder), period, controller)
     row = {"site": load_site(folder).name, "controller": controller, "days": days, "seed": seed, **facts}
     row["wall_s"] = round(monotonic_s() - begun_s, 2)
-    if as_json:
-        typer.echo(json.dumps(row))
-        return
-    typer.echo(TEXT.format(**(row | row["energy_kwh"] | row["comfort"])))
     if row["note"]:
         typer.echo(row["note"], err=True)
+    typer.echo(json.dumps(row) if as_json else TEXT.format(**(row | row["energy_kwh"] | row["comfort"])))
 
 
 def _under_own_control(site: Site, period: Period, variant: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dashboards.server import bind, make_server, web_server
 from ledger import explorer
 from ledger.seal_commands import make_recorder
 from ledger.witness import Witness, WitnessServer
-from simulators.founding import found
+from simulators.founding import found, meter_records
 from twin.addresses import parse_address
 from twin.graph import Graph
 from twin.history import History
@@ -257,7 +257,8 @@ class Sealing:
         self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         described = site.building.site
-        self.records = found(described, Graph.read(described.twin_file), site.building.points, site.state, self.server.url).records
+        found(described, Graph.read(described.twin_file), site.building.points, site.state, self.server.url)
+        self.records = meter_records(described, site.building.points, site.state)
         self._follow = make_recorder(described, site.state, self.server.url)
         self._follow.open()
 
