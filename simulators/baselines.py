@@ -7,15 +7,15 @@ from simulators.plant import Plant, Step
 from simulators.score import Score
 
 
-def run_baseline(plant: Plant) -> tuple[datetime, Score]:
-    """Step the plant through its period with its own schedule and close it; returns the first moment and the score."""
+def run_baseline(plant: Plant) -> tuple[datetime, Score, dict[str, float]]:
+    """Step the plant through its period with its own schedule and close it; returns the first moment, the score and the design values."""
     try:
         step: Step | None = plant.reset()
         assert step is not None
         first = step.at
         while step is not None:
             step = plant.step(plant.own_schedule(step.at))
-        return first, plant.score()
+        return first, plant.score(), plant.design()
     finally:
         plant.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 from simulators.children import Child
 from simulators.founding import Founded, found, meter_records
 from simulators.preparing import Period, assemble, make_twin, work_copy
-from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls
+from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls, sized_apart
 from simulators.running import RunningSite, RunReport, SiteParts
 from simulators.score import Score
 from simulators.wire.ports import require_free_tcp, require_free_udp
@@ -243,7 +243,7 @@ def summary(wish: Wish, sites: Sequence[DemoSite], wall_s: float) -> dict[str, A
         comfort = {name: comfort_row(run.comfort) for name, run in runs.items()}
         facts["energy"] = {kind: energy(kwh, kind) for kind in ("whole", "hvac_light")}
         facts["comfort"] = comfort
-        facts["failed"] = shortfalls(kwh, comfort)
+        facts["failed"] = shortfalls(kwh, comfort) + sized_apart(main.references, main.report.design)
     assert main.evidence is not None
     facts["carbon"] = carbon(main.evidence.claims)
     facts["wall_s"] = round(wall_s, 1)

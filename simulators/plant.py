@@ -66,6 +66,10 @@ class Plant(Protocol):
         """The building's own control: a value for every writable point. Needs `reset` first: design flows come from sizing."""
         ...
 
+    def design(self) -> dict[str, float]:
+        """Design values of the equipment by name; runs that are compared must have equal ones. Needs `reset` first."""
+        ...
+
     def score(self) -> Score:
         """Energy and comfort so far."""
         ...

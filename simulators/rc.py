@@ -82,6 +82,12 @@ class RcPlant:
         self._done += 1
         return Step(self._at(self._done), self._readings(self._done - 1))
 
+    def design(self) -> dict[str, float]:
+        """Fans and outdoor air as the parameters give them."""
+        handlers = enumerate(self._layout.air_handlers)
+        flows = {"fan_m3_s": self.building.fan_max, "outdoor_air_m3_s": self.building.outdoor_air_minimum}
+        return {f"{kind}.{name}": float(values[n]) for n, name in handlers for kind, values in flows.items()}
+
     def own_schedule(self, at: datetime) -> dict[str, float]:
         """The building's own control at a site time."""
         now, building = operating(self.variant, at), self.building

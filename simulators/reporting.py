@@ -1,5 +1,6 @@
 """What a demo prints at its end: every figure taken from this run's scores, journals and ledgers."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from twin.errors import StateError
 from twin.state import StateFolder
 
 SAVING_WANTED_PERCENT = 15.0  # of the whole building against code
+SIZING_TOLERANCE = 1e-6  # the engine sizes alike to the last digits where the design days are the same
 RESULTS = ("applied", "masked", "not_effective", "rejected", "unverified", "conflict")
 COMFORT = ("ppd_mean", "pmv_over_07_percent", "kelvin_hours_per_zone", "co2_over_1000_percent", "rh_over_65_percent", "lux_deficit_percent")
 
@@ -34,11 +36,12 @@ class Reference:
     power_kw: tuple[float, ...]
     energy_kwh: Mapping[str, float]
     comfort: Mapping[str, float]
+    design: Mapping[str, float]
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Reference":
-        start = datetime.fromisoformat(row["start"])
-        return cls(row["controller"], row["plant"], start, row["step_s"], tuple(row["power_kw"]), row["energy_kwh"], row["comfort"])
+        start, power = datetime.fromisoformat(row["start"]), tuple(row["power_kw"])
+        return cls(row["controller"], row["plant"], start, row["step_s"], power, row["energy_kwh"], row["comfort"], row["design"])
 
     def journal_body(self) -> dict[str, Any]:
         """The journal's `reference` row."""
@@ -130,6 +133,16 @@ def shortfalls(energy_kwh: Mapping[str, Mapping[str, float]], comfort: Mapping[s
         else [f"saved {saved:.1f} % of the whole building against code, wanted {SAVING_WANTED_PERCENT:g} %"]
     )
     return failed + comfort_failures(comfort["controlled"], comfort["bau"])
+
+
+def sized_apart(references: Mapping[str, Reference], design: Mapping[str, float]) -> list[str]:
+    """Equipment whose design value differs between a baseline and the controlled run: then their energy must not be compared."""
+    apart = []
+    for reference in references.values():
+        names = {*design, *reference.design}
+        differing = [n for n in names if not math.isclose(design.get(n, 0.0), reference.design.get(n, 0.0), rel_tol=SIZING_TOLERANCE)]
+        apart += [f"{name} is not sized alike in the controlled run and {reference.controller}" for name in sorted(differing)]
+    return apart
 
 
 def comfort_row(comfort: Mapping[str, float]) -> dict[str, float]:

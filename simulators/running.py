@@ -65,6 +65,7 @@ class RunReport:
     device_writes: int = 0
     release: ReleaseReport | None = None
     score: Score | None = None
+    design: Mapping[str, float] = field(default_factory=dict)  # of the equipment, as sized in this run
     stopped: bool = False  # by a person, before the period was over
 
     def count(self, cycle: CycleReport) -> None:
@@ -124,6 +125,7 @@ class RunningSite:
                 step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
                 await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()
+            self.report.design = parts.plant.design()
             self.report.stopped = stop.is_set() and step is not None
         finally:
             watching.cancel()

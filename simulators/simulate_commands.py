@@ -60,8 +60,8 @@ def _under_own_control(site: Site, period: Period, variant: str) -> dict[str, An
     opened = open_plant(
         site, Graph.read(site.twin_file), engine=period.engine, variant=variant, start=period.start, days=period.days, seed=period.seed
     )
-    first, score = run_baseline(opened)
-    return {**_about(opened), "start": first.isoformat(), **score_as_json(score)}
+    first, score, design = run_baseline(opened)
+    return {**_about(opened), "start": first.isoformat(), "design": design, **score_as_json(score)}
 
 
 def _under_rules(folder: Path, period: Period, speed: float | None, state: str | None) -> dict[str, Any]:

@@ -171,6 +171,10 @@ class EnergyPlusPlant:
         if self._thread.is_alive():
             raise StateError(f"the EnergyPlus thread did not end within {CLOSE_WAIT_S} s; end this process")
 
+    def design(self) -> dict[str, float]:
+        """Fans, outdoor air, people and lights as sized."""
+        return {f"{kind}.{name}": value for kind, values in vars(self.sizing).items() for name, value in values.items()}
+
     @property
     def sizing(self) -> Sizing:
         """Design values; known once `reset` has sized the plant."""
