@@ -27,6 +27,7 @@ from twin.state import site_lock, write_json
 
 RecordMaker = Callable[[datetime, float], bytes | None]
 NAP_S = 0.2  # how soon a pacing loop notices that it shall stop
+PACED_AFTER = timedelta(hours=7)  # the first night goes as fast as it can: nobody comes to watch an empty building
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class RunningSite:
         self.report = RunReport()
 
     async def run(self, *, speed: float | None, stop: asyncio.Event) -> RunReport:
-        """Run paced (`speed` simulated seconds a second) or, with None, as fast as it goes."""
+        """Run paced (`speed` simulated seconds a second, after the first night) or, with None, as fast as it goes."""
         with site_lock(self.parts.folder, "simulated run"):
             try:
                 await self._run(speed, stop)
@@ -123,7 +124,8 @@ class RunningSite:
                 self.report.count(await cycle.step())
                 self._journal_score(step.at)
                 step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
-                await self._pace(begun_s, speed, stop)
+                if speed is not None and clock.now() - self.report.began >= PACED_AFTER:
+                    await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()
             self.report.design = parts.plant.design()
             self.report.stopped = stop.is_set() and step is not None
@@ -145,9 +147,7 @@ class RunningSite:
             if loss.back_at_step == self.report.steps:
                 await self.devices.revive(loss.connection)
 
-    async def _pace(self, begun_s: float, speed: float | None, stop: asyncio.Event) -> None:
-        if speed is None:
-            return
+    async def _pace(self, begun_s: float, speed: float, stop: asyncio.Event) -> None:
         until_s = begun_s + timedelta(seconds=self.parts.plant.step_s).total_seconds() / speed
         while (left_s := until_s - monotonic_s()) > 0 and not stop.is_set():
             await asyncio.sleep(min(NAP_S, left_s))
