@@ -29,7 +29,7 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object when ready")] = False,
 ) -> None:
     """Serve the control room and the owner's page, or with --government the inspector's page."""
-    root = state_root(state)
+    root = state_root(state, load_site(find_site(sites[0])) if sites else None)
     kind: Kind = "government" if government else "owner"
     listening = bind((PORT_GOVERNMENT if government else PORT_OWNER) if port is None else port)
     desks = [] if government else _desks(sites or _sites_with_state(root), root, explorer)

@@ -49,7 +49,7 @@ def seal(
     if once:
         stop.set()
     loaded = load_site(find_site(site))
-    folders = StateFolder(state_root(state))
+    folders = StateFolder(state_root(state, loaded))
     try:
         with only_recorder(folders.group(loaded.group.name) / f"recorder-{loaded.name}.lock"):
             recorder = make_recorder(loaded, folders, witness)

@@ -74,8 +74,12 @@ def test_a_folder_without_site_toml_is_no_site(tmp_path):
         find_site(str(tmp_path))
 
 
-def test_the_option_rules_over_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("WATTPROOF_STATE", "/somewhere")
+def test_the_option_rules_over_the_environment_and_that_over_the_site(monkeypatch, tmp_path, folder):
+    change(folder, 'use = "office"', 'use = "office"\nstate_directory = "/of/the/site"')
+    site = load_site(folder)
+    monkeypatch.delenv("WATTPROOF_STATE", raising=False)
 
-    assert str(state_root()) == "/somewhere"
-    assert state_root(str(tmp_path)) == tmp_path
+    assert str(state_root(None, site)) == "/of/the/site"
+    monkeypatch.setenv("WATTPROOF_STATE", "/somewhere")
+    assert str(state_root(None, site)) == "/somewhere"
+    assert state_root(str(tmp_path), site) == tmp_path
