@@ -17,6 +17,7 @@ import typer
 from controls.cycle import Cycle, CycleReport
 from controls.forecast import OccupancyForecast
 from controls.strategies import Strategy, find_strategies
+from controls.tasks import end_tasks
 from twin.clock import WallClock, monotonic_s, wall_now
 from twin.errors import SiteError, StateError, WireError
 from twin.graph import Graph
@@ -110,9 +111,8 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
         if watcher.done():
             watcher.result()  # its error is ours
     finally:
-        for task in (stopped, watcher):
-            if task is not None:
-                task.cancel()
+        stopped.cancel()
+        await end_tasks([watcher])
         await cycle.close()
     return totals
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from controls.drivers import Driver, Sample
+from controls.tasks import end_tasks
 from twin.addresses import ModbusAddress, parse_address
 from twin.clock import monotonic_s
 from twin.errors import WireError
@@ -100,10 +101,7 @@ class Scanner:
 
     async def close(self) -> None:
         """End the probes."""
-        probes = [w.probe for w in self._watches.values() if w.probe is not None]
-        for probe in probes:
-            probe.cancel()
-        await asyncio.gather(*probes, return_exceptions=True)
+        await end_tasks(watch.probe for watch in self._watches.values())
 
     async def _device(self, watch: _Watch) -> tuple[list[Sample], dict[str, bytes]]:
         if watch.lost or watch.barred:

@@ -14,6 +14,7 @@ from pathlib import Path
 from controls.cycle import Cycle, CycleReport
 from controls.holding import ReleaseReport
 from controls.strategies import Strategy
+from controls.tasks import end_tasks
 from simulators.plant import Plant, Step
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
@@ -130,7 +131,7 @@ class RunningSite:
             self.report.design = parts.plant.design()
             self.report.stopped = stop.is_set() and step is not None
         finally:
-            watching.cancel()
+            await end_tasks([watching])
             why = "the simulation was stopped" if stop.is_set() else "the simulated period is over"
             self.report.release = await cycle.release("simulation", why)
             await cycle.close()
