@@ -52,7 +52,7 @@ def run(
     read_only = not (config.folder / "commissioning.toml").exists()
     if read_only:
         print(f"{config.name} was never commissioned (no commissioning.toml): reading only, nothing is written", file=sys.stderr)
-    folder = StateFolder(state_root(state)).site(config.name)
+    folder = StateFolder(state_root(state, config)).site(config.name)
     with site_lock(folder, "wattproof run"), _stores(folder) as (journal, history):
         if automatic:
             _set_mode(journal, "automatic", "wattproof run --automatic")
@@ -66,7 +66,7 @@ def run(
 def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption = False) -> None:
     """Give the building back: every command relinquished, the optimiser off."""
     config = load_site(find_site(site))
-    folder = StateFolder(state_root(state)).site(config.name)
+    folder = StateFolder(state_root(state, config)).site(config.name)
     with _stores(folder) as (journal, history):
         before = _set_mode(journal, "off", "wattproof release")
         if lock_is_held(folder):

@@ -96,4 +96,4 @@ async def _controlled(site: Site, state: StateFolder, period: Period, speed: flo
 
 
 def _about(plant: Plant) -> dict[str, Any]:
-    return {"plant": plant.engine, "note": plant.note, "step_s": plant.step_s}
+    return {"plant": plant.engine, "note": plant.note, "weather": plant.weather.name, "step_s": plant.step_s}

@@ -209,7 +209,7 @@ def _typed(value: Any, wanted: str, where: str) -> Any:
     raise SiteError(f"{where}: expected {names.get(wanted, wanted)}, got {value!r}")
 
 
-def state_root(option: str | None = None) -> Path:
-    """Where state lives: the option, else WATTPROOF_STATE, else ~/.local/state/wattproof."""
-    chosen = option or os.environ.get("WATTPROOF_STATE") or "~/.local/state/wattproof"
+def state_root(option: str | None = None, site: Site | None = None) -> Path:
+    """Where state lives: the option, else WATTPROOF_STATE, else the site's own state_directory, else ~/.local/state/wattproof."""
+    chosen = option or os.environ.get("WATTPROOF_STATE") or (site.state_directory if site else "") or "~/.local/state/wattproof"
     return Path(chosen).expanduser().absolute()

@@ -79,3 +79,12 @@ def test_the_option_rules_over_the_environment(monkeypatch, tmp_path):
 
     assert str(state_root()) == "/somewhere"
     assert state_root(str(tmp_path)) == tmp_path
+
+
+def test_a_site_may_say_where_its_state_lives_and_the_option_rules_over_it(folder, monkeypatch, tmp_path):
+    monkeypatch.delenv("WATTPROOF_STATE", raising=False)
+    change(folder, 'use = "office"', 'use = "office"\nstate_directory = "/srv/shed"')
+    site = load_site(folder)
+
+    assert str(state_root(None, site)) == "/srv/shed"
+    assert state_root(str(tmp_path), site) == tmp_path
