@@ -15,15 +15,13 @@ from simulators.energyplus.editing import design_people, edit, needed_pressure_s
 from simulators.energyplus.engine import Exchange, RunStopped
 from simulators.energyplus.handles import Handles, Sizing, end_uses, find_handles, read_sizing, standard_density
 from simulators.people import simulate_people
-from simulators.plant import Period, Step
+from simulators.plant import STEP_S, STEPS_PER_DAY, Period, Step
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
 from simulators.weather import ForecastHour, read_epw
 from twin.errors import SiteError, StateError
 from twin.words import slug
 
-STEP_S = 600
-STEPS_PER_DAY = 24 * 3600 // STEP_S
 ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a step some milliseconds
 HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
 CLOSE_WAIT_S = 60
