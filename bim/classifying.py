@@ -12,7 +12,7 @@ CONFIDENCE_STATED, CONFIDENCE_NAME = 1.0, 0.5
 REVIEW_BELOW = 0.6  # a weak row, a name rule or nothing at all: a person must look
 
 
-class Outcome(StrEnum):
+class Coverage(StrEnum):
     """What became of an element; the three counts add up to the total."""
 
     MAPPED = "mapped"
@@ -25,9 +25,9 @@ class Classified:
     """The verdict on one element."""
 
     ref: Ref
-    outcome: Outcome
+    coverage: Coverage
     brick: str  # prefixed class; empty when passive
-    match: str  # direct, generic, weak, stated, name, none
+    match: str  # direct, generic, weak, stated, name, reviewed, none
     domain: str
     evidence: str
     confidence: float
@@ -65,7 +65,7 @@ def _by_table(element: Element) -> Classified | None:
     if row is None:
         return None
     if not row.brick:
-        return Classified(element.ref, Outcome.PASSIVE, "", "skip", row.domain, row.note or f"{row.ifc} is not in a twin", 1.0)
+        return Classified(element.ref, Coverage.PASSIVE, "", "skip", row.domain, row.note or f"{row.ifc} is not in a twin", 1.0)
     evidence = f"table row {row.ifc}" + (f".{row.predefined}" if row.predefined else "")
     return _mapped(element, row.brick, row.match, row.domain, evidence, CONFIDENCE[row.match])
 
@@ -84,7 +84,7 @@ def _row(element: Element) -> MappingRow | None:
 def _passive(element: Element) -> Classified | None:
     for name in (*element.ancestors, element.type_class):
         if name in passive():
-            return Classified(element.ref, Outcome.PASSIVE, "", "passive", "passive", passive()[name], 1.0)
+            return Classified(element.ref, Coverage.PASSIVE, "", "passive", "passive", passive()[name], 1.0)
     return None
 
 
@@ -99,11 +99,11 @@ def _by_name(element: Element) -> Classified | None:
 
 def _unmapped(element: Element) -> Classified:
     reason = f"no row for {ifc_type(element)} and no known word in its name"
-    return Classified(element.ref, Outcome.UNMAPPED, "brick:Equipment", "none", "other", reason, 0.0, _protection(element))
+    return Classified(element.ref, Coverage.UNMAPPED, "brick:Equipment", "none", "other", reason, 0.0, _protection(element))
 
 
 def _mapped(element: Element, name: str, match: str, domain: str, evidence: str, confidence: float) -> Classified:
-    return Classified(element.ref, Outcome.MAPPED, name, match, domain, evidence, confidence, _protection(element))
+    return Classified(element.ref, Coverage.MAPPED, name, match, domain, evidence, confidence, _protection(element))
 
 
 def _protection(element: Element) -> str:

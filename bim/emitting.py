@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bim.classifying import CONFIDENCE_STATED, Classified, Outcome, ifc_type
+from bim.classifying import CONFIDENCE_STATED, Classified, Coverage, ifc_type
 from bim.inventory import Element, Place, Ref
 from bim.placing import Placement
 from bim.points import FoundPoint
@@ -85,7 +85,7 @@ def equipment_triples(element: Element, verdict: Classified, key: str, location:
     if location is not None:
         yield node, "brick:hasLocation", f"site:{location}"
         yield node, "tw:placedBy", Text(placement.evidence if placement.room is not None else "storey")
-    if verdict.outcome is Outcome.UNMAPPED:
+    if verdict.coverage is Coverage.UNMAPPED:
         yield node, "tw:unmapped", Text(verdict.evidence)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bim.classifying import REVIEW_BELOW, Outcome, ifc_type
+from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
-from bim.reading import Reading, read_models
+from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
 from bim.rooms import rings
 from twin.clock import monotonic_s
@@ -66,7 +66,7 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
     return Imported(graph, plan, report, counts | {"seconds": round(monotonic_s() - start_s, 3)}, stated)
 
 
-def plan_of(reading: Reading) -> dict[str, Any]:
+def plan_of(reading: ReadModels) -> dict[str, Any]:
     """Storeys, rooms with polygons and equipment with its place, in metres; ids are keys of the twin."""
     keys = reading.keys
     zone_of = {room: keys[group.ref] for group in reading.zones for room in reading.rooms_in(group)}
@@ -89,20 +89,20 @@ def plan_of(reading: Reading) -> dict[str, Any]:
     }
 
 
-def counts_of(reading: Reading, models: Sequence[Model], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
+def counts_of(reading: ReadModels, models: Sequence[Model], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
     """The numbers that `import --json` prints, without the time it took."""
     verdicts = reading.classes.values()
-    outcomes = Counter(v.outcome for v in verdicts)
+    covered = Counter(v.coverage for v in verdicts)
     placed = [p for p in reading.placements.values() if p.room is not None]
     return {
         "schemas": [m.schema for m in models],
         "elements": {
             "total": len(reading.inventory.elements),
-            "mapped": outcomes[Outcome.MAPPED],
+            "mapped": covered[Coverage.MAPPED],
             "generic": sum(v.match == "generic" for v in verdicts),
-            "unmapped": outcomes[Outcome.UNMAPPED],
-            "passive": outcomes[Outcome.PASSIVE],
-            "by_domain": dict(sorted(Counter(v.domain for v in verdicts if v.outcome is Outcome.MAPPED).items())),
+            "unmapped": covered[Coverage.UNMAPPED],
+            "passive": covered[Coverage.PASSIVE],
+            "by_domain": dict(sorted(Counter(v.domain for v in verdicts if v.coverage is Coverage.MAPPED).items())),
         },
         "rooms": len(reading.rooms),
         "placed": len(placed),
@@ -116,7 +116,7 @@ def counts_of(reading: Reading, models: Sequence[Model], findings: Sequence[Find
     }
 
 
-def report_of(reading: Reading, counts: Mapping[str, Any], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
+def report_of(reading: ReadModels, counts: Mapping[str, Any], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
     """All that a person should look at after an import."""
     return {
         "counts": counts,
@@ -127,11 +127,11 @@ def report_of(reading: Reading, counts: Mapping[str, Any], findings: Sequence[Fi
     }
 
 
-def review(reading: Reading) -> Iterator[dict[str, Any]]:
+def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
     """Every uncertain item: what it is, what is proposed, on what evidence."""
     for ref, element in reading.inventory.elements.items():
         verdict = reading.classes[ref]
-        if verdict.outcome is Outcome.PASSIVE:
+        if verdict.coverage is Coverage.PASSIVE:
             continue
         placement = reading.placements[ref]
         why = [verdict.evidence] if verdict.confidence < REVIEW_BELOW else []
@@ -146,7 +146,7 @@ def review(reading: Reading) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def _warnings(reading: Reading) -> Iterator[str]:
+def _warnings(reading: ReadModels) -> Iterator[str]:
     double = {g: n for g, n in Counter(e.global_id for e in reading.inventory.elements.values()).items() if n > 1 and g}
     empty = sum(not e.global_id for e in reading.inventory.elements.values())
     if double:
@@ -164,12 +164,12 @@ def _warnings(reading: Reading) -> Iterator[str]:
         yield "no storey in the models; rooms and equipment hang on the building"
 
 
-def _idle(decisions: Mapping[str, Decision], reading: Reading) -> list[str]:
+def _idle(decisions: Mapping[str, Decision], reading: ReadModels) -> list[str]:
     known = {element.global_id for element in reading.inventory.elements.values()}
     return [f"review.toml decides on {global_id}, which no model holds any more" for global_id in sorted(decisions.keys() - known)]
 
 
-def _plan_equipment(reading: Reading) -> Iterator[dict[str, Any]]:
+def _plan_equipment(reading: ReadModels) -> Iterator[dict[str, Any]]:
     for ref in reading.equipment:
         element, placement = reading.inventory.elements[ref], reading.placements[ref]
         x, y = (round(v, 3) for v in element.position[:2]) if element.position else (None, None)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bim.addressing import PsetAddress
-from bim.classifying import Classified, Outcome
+from bim.classifying import Classified, Coverage
 from bim.inventory import Element, Inventory, Ref
 from bim.placing import Placement
 from bim.tables import equipment_point, refinements, unit_of
@@ -42,7 +42,7 @@ def find_points(
     found = []
     for ref, element in inventory.elements.items():
         verdict = classes[ref]
-        if verdict.outcome is Outcome.PASSIVE:
+        if verdict.coverage is Coverage.PASSIVE:
             continue
         if point_class(element, verdict):
             found.append(_own(element, verdict, context))
@@ -73,7 +73,7 @@ def _owner(ref: Ref, context: _Context) -> Ref | None:
     owner = context.inventory.owner_of.get(ref)
     if owner is not None and owner in context.classes:
         verdict = context.classes[owner]
-        if verdict.outcome is not Outcome.PASSIVE and not verdict.is_point:
+        if verdict.coverage is not Coverage.PASSIVE and not verdict.is_point:
             return owner
     return context.place_of(ref)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bim import emitting
-from bim.classifying import Classified, Outcome, classify, ifc_type
+from bim.classifying import Classified, Coverage, classify, ifc_type
 from bim.federating import same_places, standing
 from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
 from bim.keys import Named, NodeRef, mint_keys
@@ -23,7 +23,7 @@ _AIR_ZONE_WORDS = ("hvac", "thermal", "thermisch", "klima", "空调", "暖通")
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadModels:
     """A building as read, before it becomes triples."""
 
     inventory: Inventory
@@ -119,7 +119,7 @@ class Reading:
         return "rec:Room" if ref in self.rooms else "rec:HVACZone"
 
 
-def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> Reading:
+def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> ReadModels:
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
     same = same_places(inventory)
@@ -137,12 +137,12 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
 
     points = find_points(inventory, classes, placements, place_of)
     own = {p.element for p in points if not p.extra}
-    equipment = [ref for ref, v in classes.items() if v.outcome is not Outcome.PASSIVE and ref not in own]
+    equipment = [ref for ref, v in classes.items() if v.coverage is not Coverage.PASSIVE and ref not in own]
     zones = [g for g in inventory.groups if g.ifc_class in ("IfcZone", "IfcSpatialZone")]
     systems = [g for g in inventory.groups if g not in zones]
     traced = trace(inventory.links, set(equipment))
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
-    reading = Reading(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
+    reading = ReadModels(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
     air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
     serving = served_zones({ref: classes[ref].brick for ref in equipment}, placements, traced, inventory.serves, air_zones)
     return replace(reading, serving=serving)
@@ -181,7 +181,7 @@ def _placed(
 ) -> dict[Ref, Placement]:
     """The ladder: containment and point for all, then footprints for the few that these leave open."""
     finder = RoomFinder(shapes)
-    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].outcome is not Outcome.PASSIVE}
+    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].coverage is not Coverage.PASSIVE}
     placements = {ref: finder.place(standing(same, e.container), e.position, rooms) for ref, e in elements.items()}
     unsure = [ref for ref, e in elements.items() if finder.worth_meshing(placements[ref], e.position)]
     for ref, around in footprints(models, unsure).items():

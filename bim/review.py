@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bim.classifying import CONFIDENCE_STATED, Classified, Outcome
+from bim.classifying import CONFIDENCE_STATED, Classified, Coverage
 from bim.tables import domain_of_class
 from twin.errors import SiteError
 from twin.graph import brick
@@ -45,11 +45,11 @@ def decided(verdict: Classified, decision: Decision | None) -> Classified:
         return verdict
     evidence = f"reviewed by {decision.by}: {decision.why}"
     if not decision.brick:
-        return replace(verdict, outcome=Outcome.PASSIVE, brick="", match="reviewed", domain="passive", evidence=evidence, confidence=1.0)
-    domain = domain_of_class().get(decision.brick, verdict.domain if verdict.outcome is not Outcome.PASSIVE else "other")
+        return replace(verdict, coverage=Coverage.PASSIVE, brick="", match="reviewed", domain="passive", evidence=evidence, confidence=1.0)
+    domain = domain_of_class().get(decision.brick, verdict.domain if verdict.coverage is not Coverage.PASSIVE else "other")
     return replace(
         verdict,
-        outcome=Outcome.MAPPED,
+        coverage=Coverage.MAPPED,
         brick=decision.brick,
         match="reviewed",
         domain=domain,

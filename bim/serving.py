@@ -26,7 +26,7 @@ def served_zones(
     zone_of_room: Mapping[Ref, Ref],
 ) -> list[Serving]:
     """One entry for each terminal and zone. Diffusers serve nothing themselves: their box does."""
-    zones = set(zone_of_room.values())
+    zones_and_rooms = {*zone_of_room.values(), *(p.room for p in placements.values() if p.room is not None)}
     diffusers = _rooms_of_diffusers(equipment, placements, traced)
     found = []
     for ref, kind in equipment.items():
@@ -39,19 +39,18 @@ def served_zones(
             ("location", [location] if location is not None else []),
         )
         for evidence, places in rungs:
-            targets = list(dict.fromkeys(_targets(places, zones, zone_of_room, placements)))
+            targets = list(dict.fromkeys(_targets(places, zone_of_room, zones_and_rooms)))
             found += [Serving(ref, target, evidence) for target in targets]
             if targets:
                 break
     return found
 
 
-def _targets(places: Sequence[Ref], zones: set[Ref], zone_of_room: Mapping[Ref, Ref], placements: Mapping[Ref, Placement]) -> Iterator[Ref]:
-    rooms = {p.room for p in placements.values()}
+def _targets(places: Sequence[Ref], zone_of_room: Mapping[Ref, Ref], zones_and_rooms: set[Ref]) -> Iterator[Ref]:
     for place in places:
         if place in zone_of_room:
             yield zone_of_room[place]
-        elif place in zones or place in rooms:
+        elif place in zones_and_rooms:
             yield place
 
 

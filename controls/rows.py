@@ -6,7 +6,7 @@ from datetime import datetime
 from controls.drivers import Held
 from controls.guard import Refusal
 from twin.journal import Record
-from twin.words import Command, Reading, Result
+from twin.words import Alarm, AlarmState, Command, Outcome, Reading, Result
 
 
 def readings_row(connection: str, readings: Iterable[Reading], at: datetime) -> Record:
@@ -27,9 +27,8 @@ def device_row(connection: str, event: str, fingerprint: Mapping[str, object], a
 
 def alarm_row(kind: str, source: str, message: str, *, raised: bool, priority: int, at: datetime) -> Record:
     """An alarm raised or cleared; its id stays the same from one to the other."""
-    state = "raised" if raised else "cleared"
-    body = {"id": f"{kind}.{source}", "kind": kind, "source": source, "message": message, "state": state, "priority": priority}
-    return Record("alarm", at, body)
+    state = AlarmState.RAISED if raised else AlarmState.CLEARED
+    return Record("alarm", at, Alarm(f"{kind}.{source}", kind, source, message, at, state, priority).body())
 
 
 def command_row(command: Command, cycle: str, inputs: Mapping[str, float]) -> Record:
@@ -44,11 +43,8 @@ def command_row(command: Command, cycle: str, inputs: Mapping[str, float]) -> Re
 
 def outcome_row(command: str, point: str, result: Result, held: Held | None, detail: str, at: datetime) -> Record:
     """What the device holds after a command."""
-    body = {
-        "command": command, "point": point, "result": result.value, "read_back": held.value if held else None,
-        "slot": held.slot if held else None, "ruling_priority": held.ruling_priority if held else None, "detail": detail,
-    }  # fmt: skip
-    return Record("outcome", at, body)
+    found = (held.value, held.slot, held.ruling_priority) if held else (None, None, None)
+    return Record("outcome", at, Outcome(command, point, result, at, *found, detail).body())
 
 
 def refusal_row(refusal: Refusal, at: datetime) -> Record:

@@ -1,20 +1,13 @@
 """The groups as the government's server holds them: read through the ledger's explorer, with the government's own keys."""
 
-import sqlite3
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from dashboards.recent import Recent
 from dashboards.views.ledger import Explorer
-from twin.clock import monotonic_s
-from twin.errors import WattproofError
 
 LOOK_S = 2.0  # how often a group's state is read again, however many tabs are open
 SCAN_S = 8.0  # entries of chosen kinds need a look through the whole log
-KEPT_MOST = 200  # remembered answers; beyond that they start anew
-T = TypeVar("T")
-UNREADABLE = (WattproofError, OSError, sqlite3.Error)  # the sealing process may be making the group just now
 
 
 class Archive:
@@ -22,8 +15,7 @@ class Archive:
 
     def __init__(self, state_root: Path, explorer: Explorer | None) -> None:
         self.root, self.explorer = state_root, explorer
-        self._kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
-        self._lock = threading.Lock()
+        self._recent = Recent()
 
     @property
     def keys(self) -> Path:
@@ -41,32 +33,19 @@ class Archive:
 
     def overview(self, group: str) -> Any | None:
         """Size, checkpoint and cosignatures, or None while unreadable."""
-        return self._recent(("overview", group), LOOK_S, lambda x: x.overview(self.folder(group)), None)
+        explorer, folder = self.explorer, self.folder(group)
+        return self._recent.answer(("overview", group), LOOK_S, lambda: explorer.overview(folder), None) if explorer else None
 
     def entries(self, group: str, kinds: tuple[str, ...] = (), newest: int = 200) -> list[Any]:
         """The newest entries, decoded with the government's key for that group."""
-        return self._recent(
-            ("entries", group, kinds),
-            SCAN_S if kinds else LOOK_S,
-            lambda x: x.entries(self.folder(group), self.keys, kinds=kinds, newest=newest),
-            [],
+        explorer, folder = self.explorer, self.folder(group)
+        if explorer is None:
+            return []
+        every_s = SCAN_S if kinds else LOOK_S
+        return self._recent.answer(
+            ("entries", group, kinds), every_s, lambda: explorer.entries(folder, self.keys, kinds=kinds, newest=newest), []
         )
 
     def check(self, group: str) -> list[Any]:
         """The numbered verification, made now."""
         return self.explorer.check(self.folder(group), self.keys) if self.explorer else []
-
-    def _recent(self, key: tuple[Any, ...], every_s: float, read: Callable[[Explorer], T], otherwise: T) -> T:
-        if self.explorer is None:
-            return otherwise
-        with self._lock:
-            at_s, answer = self._kept.get(key, (float("-inf"), otherwise))
-            if monotonic_s() - at_s > every_s:
-                try:
-                    answer = read(self.explorer)
-                except UNREADABLE:
-                    answer = otherwise
-                if len(self._kept) > KEPT_MOST:
-                    self._kept.clear()
-                self._kept[key] = (monotonic_s(), answer)
-            return answer  # type: ignore[no-any-return]

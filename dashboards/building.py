@@ -90,7 +90,12 @@ def read_plan(site: Site) -> tuple[tuple[Storey, ...], tuple[Room, ...]]:
     storeys = tuple(Storey(s["id"], spoken(s["name"])) for s in sorted(plan["storeys"], key=lambda s: float(s.get("elevation_m", 0))))
     rooms = tuple(
         Room(
-            r["id"], spoken(r["name"]), r["storey"], float(r.get("area_m2", 0)), r.get("zone", ""), tuple(p["outer"] for p in r["polygons"])
+            r["id"],
+            spoken(r["name"]),
+            r["storey"],
+            float(r.get("area_m2") or 0),
+            r.get("zone", ""),
+            tuple(p["outer"] for p in r["polygons"]),
         )
         for r in plan["rooms"]
     )

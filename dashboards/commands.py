@@ -32,7 +32,7 @@ def serve(
     root = state_root(state, load_site(find_site(sites[0])) if sites else None)
     kind: Kind = "government" if government else "owner"
     listening = bind((PORT_GOVERNMENT if government else PORT_OWNER) if port is None else port)
-    desks = [] if government else _desks(sites or _sites_with_state(root), root, explorer)
+    desks = [] if government else _desks(sites or _sites_with_state(root), state, explorer)
     pages = make_server(kind, root, desks, explorer)
     url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
     asyncio.run(_serve(pages, listening, url, as_json))
@@ -57,13 +57,13 @@ def _announce(setup_url: str, url: str, as_json: bool) -> None:
         print(f"wattproof serve: {words}", file=sys.stderr, flush=True)
 
 
-def _desks(names: list[str], root: Path, explorer: Explorer | None) -> list[Desk]:
+def _desks(names: list[str], state: str | None, explorer: Explorer | None) -> list[Desk]:
     from twin.graph import Graph
 
     if not names:
-        raise SiteError(f"{root}: expected at least one site to show, found none; name one (wattproof serve SITE)")
+        raise SiteError(f"{state_root(state)}: expected at least one site to show, found none; name one (wattproof serve SITE)")
     sites = [load_site(find_site(name)) for name in names]
-    return [Desk(read_building(site, Graph.read(site.twin_file)), StateFolder(root), explorer) for site in sites]
+    return [Desk(read_building(site, Graph.read(site.twin_file)), StateFolder(state_root(state, site)), explorer) for site in sites]
 
 
 def _sites_with_state(root: Path) -> list[str]:

@@ -1,17 +1,15 @@
 """One site as a server holds it: its building, what its journal says so far, and its ledger group."""
 
-import sqlite3
-import threading
+import functools
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from dashboards.building import Building
 from dashboards.follow import Facts, Follower
+from dashboards.recent import Recent
 from dashboards.views.ledger import Explorer, Glance, glance
-from twin.clock import monotonic_s, wall_now
-from twin.errors import WattproofError
+from twin.clock import wall_now
 from twin.history import History
 from twin.state import StateFolder
 from twin.words import Reading
@@ -30,8 +28,7 @@ class Desk:
         self.explorer = explorer
         self.follower = Follower(self.folder / "journal.db", building.power_point)
         self.history = History(self.folder / "history.db")
-        self._kept: dict[Any, tuple[float, Any]] = {}
-        self._lock = threading.Lock()
+        self._recent = Recent()
 
     @property
     def name(self) -> str:
@@ -51,29 +48,22 @@ class Desk:
 
     def ledger(self) -> Glance:
         """The state of the site's group, at most a few seconds old."""
-        answer: Glance = self._recent("glance", LEDGER_LOOK_S, lambda: glance(overview_of(self.explorer, self.group)))
-        return answer
+        explorer = self._explorer_of_group()
+        if explorer is None:
+            return glance(None)
+        return self._recent.answer("glance", LEDGER_LOOK_S, lambda: glance(explorer.overview(self.group)), glance(None))
 
     def entries(self, kinds: tuple[str, ...], newest: int = 200) -> list[Any]:
         """Entries of the site's group, decoded with the owner's key, at most a few seconds old; none while there is no group."""
-        answer: list[Any] = self._recent(kinds, ENTRIES_LOOK_S, lambda: self._entries(kinds, newest))
-        return answer
-
-    def _entries(self, kinds: tuple[str, ...], newest: int) -> list[Any]:
-        if self.explorer is None or not (self.group / "log.db").exists():
+        explorer = self._explorer_of_group()
+        if explorer is None:
             return []
-        try:
-            return self.explorer.entries(self.group, self.group / "keys", kinds=kinds, newest=newest)
-        except (WattproofError, OSError, sqlite3.Error):
-            return []
+        read = functools.partial(explorer.entries, self.group, self.group / "keys", kinds=kinds, newest=newest)
+        return self._recent.answer(kinds, ENTRIES_LOOK_S, read, [])
 
-    def _recent(self, key: Any, every_s: float, read: Callable[[], Any]) -> Any:
-        with self._lock:
-            at_s, answer = self._kept.get(key, (float("-inf"), None))
-            if monotonic_s() - at_s > every_s:
-                answer = read()
-                self._kept[key] = (monotonic_s(), answer)
-            return answer
+    def _explorer_of_group(self) -> Explorer | None:
+        """The explorer, once the group is founded."""
+        return self.explorer if (self.group / "log.db").exists() else None
 
     def last_day(self, point: str) -> list[Reading]:
         """One point's readings of the last 24 hours."""
@@ -84,13 +74,3 @@ class Desk:
         """Close the files."""
         self.follower.close()
         self.history.close()
-
-
-def overview_of(explorer: Explorer | None, group: Path) -> Any | None:
-    """The group's overview, or None while there is none to read (the recorder may be making it just now)."""
-    if explorer is None or not (group / "log.db").exists():
-        return None
-    try:
-        return explorer.overview(group)
-    except (WattproofError, OSError, sqlite3.Error):
-        return None

@@ -124,11 +124,6 @@ def _chain(der: bytes, authority_der: bytes, source: str) -> tuple[PublicKey, da
     return key, begin, end
 
 
-def valid_until(der: bytes) -> datetime:
-    """When a certificate ends."""
-    return _load(der).not_valid_after_utc
-
-
 def _load(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)

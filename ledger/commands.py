@@ -126,10 +126,47 @@ def device_enrol(
     as_json: AsJson = False,
 ) -> None:
     """Enrol a device: with fingerprint and gateway, or with a key and certificate of its own."""
-    pairs = dict(item.partition("=")[::2] for item in fingerprint or [])
     with _said_plainly():
-        enrolment = custody.Enrolment(source, brick, address, pairs, vouched_by)
+        enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
         _tell_sealed(custody.enrol_device(_folder(state, group), enrolment), as_json, f"{source} is enrolled")
+
+
+@device_app.command("rotate")
+def device_rotate(group: str, source: str, state: State = None, as_json: AsJson = False) -> None:
+    """Give a device a new key and certificate; the old key ends at this entry of the log."""
+    with _said_plainly():
+        _tell_sealed(custody.rotate_device(_folder(state, group), source), as_json, f"{source} has a new key")
+
+
+@device_app.command("replace")
+def device_replace(
+    group: str,
+    source: Annotated[str, typer.Argument(help="<site>:<device>, enrolled before, revoked or not")],
+    fingerprint: Annotated[list[str] | None, typer.Option(help="name=value, as read from the device; several times")] = None,
+    vouched_by: Annotated[str, typer.Option(help="the gateway that signs for it")] = "",
+    brick: str = "",
+    address: str = "",
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put another device in the place of an enrolled one: with a new fingerprint, or a new key and certificate."""
+    with _said_plainly():
+        enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
+        _tell_sealed(custody.replace_device(_folder(state, group), enrolment), as_json, f"{source} is replaced")
+
+
+@device_app.command("suspend")
+def device_suspend(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
+    """Stop a device for a while; what it says meanwhile is refused."""
+    with _said_plainly():
+        _tell_sealed(custody.suspend_device(_folder(state, group), source, reason), as_json, f"{source} is suspended")
+
+
+@device_app.command("resume")
+def device_resume(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
+    """Let a suspended device go on."""
+    with _said_plainly():
+        _tell_sealed(custody.resume_device(_folder(state, group), source, reason), as_json, f"{source} goes on")
 
 
 @device_app.command("revoke")
@@ -172,6 +209,10 @@ def verify(
     _tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _pairs(items: list[str] | None) -> dict[str, str]:
+    return dict(item.partition("=")[::2] for item in items or [])
 
 
 def _report_text(report: Report) -> str:

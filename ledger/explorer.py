@@ -24,7 +24,7 @@ from ledger.keys import read_envelope_key
 from ledger.log import OPEN, Reader, Stored
 from ledger.replay import CONTRACT_FIELD
 from ledger.report import Step
-from ledger.rules import standard_rules
+from ledger.rules import RULES
 from ledger.trust import Trust
 from ledger.verify import verify_bundle
 from ledger.witness import Witness
@@ -113,7 +113,7 @@ def check(folder: Path, trust: Path) -> list[Step]:
         group = reader.group(1)
         data = whole_bundle(reader, _data_key(reader, group, trust if trust.is_dir() else folder / "keys")).encode()
         held = _trust(trust, group.founding.name)
-    return list(verify_bundle(data, held, now=wall_now(), rules=standard_rules()).steps)
+    return list(verify_bundle(data, held, now=wall_now(), rules=RULES).steps)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ themselves, so whatever was sealed is known to have been sealed: no row is lost 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from ledger.carbon.claims import KIND as CLAIM
 from ledger.carbon.claims import ClaimBook, Terms
 from ledger.carbon.factors import FactorError
 from ledger.cbor import Value
+from ledger.chunk import ROWS_MOST, Chunk, make_chunk, sign_said
 from ledger.contracts.policies import contracts
 from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
-from ledger.entry import Signed, from_ms
-from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
+from ledger.entry import from_ms
+from ledger.errors import ForkError, LedgerError, WitnessAwayError
 from ledger.group import ACTIVE, Group
 from ledger.log import Log, Sealed
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
@@ -30,37 +31,15 @@ from ledger.witness_client import WitnessClient, cosign_newest
 from twin.clock import monotonic_s, wall_now
 from twin.journal import Journal, Record, Row
 from twin.state import read_json, write_json
+from twin.words import Alarm
 
-ROWS_MOST = 4000  # one checkpoint's rows: some 20 cycles of 200 commands; keeps a transaction below a second
-ANSWER_WAIT = timedelta(seconds=30)  # a write is tried and read back within 10 s; after 30 the command is sealed unanswered
 CLOCK_SLACK = timedelta(minutes=4)  # the log refuses entries dated five minutes before the last one
 WITNESS_TIMEOUT_S = 2.0
 WITNESS_PAUSE_S = 15.0  # a witness that is away is asked again after this long
 DELAYS_KEPT = 20_000  # enough for a 95th percentile of a day
 ALARMS_LOOKED_BACK = 2000
-NOT_SEALED = frozenset({"forecast", "request", "prior", "sign_in"})
-
-
-Said = tuple[str, statements.Fields, Row]
-"""An entry kind, its fields, and the journal row it speaks about."""
-
-
-@dataclass
-class _Chunk:
-    """What one checkpoint is made from."""
-
-    rows: list[Row]
-    last: int
-    said: list[Said | bytes] = field(default_factory=list)
-    batch: list[Row] = field(default_factory=list)
-    records: list[bytes] = field(default_factory=list)
-
-    def flush(self) -> None:
-        """Close the batch of a cycle; what meters signed in that cycle follows it."""
-        if self.batch:
-            self.said.append(_told(self.batch[-1], lambda: ("reading.batch", statements.batch(self.batch))))
-        self.said += self.records
-        self.batch, self.records = [], []
+Told = tuple[str, str, Mapping[str, Any]]
+"""An entry kind, the contract that says it (empty: a claim), and its fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +85,7 @@ class Recorder:
         """Seal what is new; returns how many journal rows were handled. One durable checkpoint, or none when nothing is new."""
         if self._group_now().policies != self._policies:
             self._stand_where_the_log_stands()
-        chunk = self._next_chunk()
+        chunk = make_chunk(self._journal.after(self.cursor, most=ROWS_MOST), self._unanswered, wall_now())
         if chunk is None:
             return 0
         if not self._gateway_may_speak():
@@ -208,78 +187,69 @@ class Recorder:
             elif fields["outcome"]["result"] == statements.UNANSWERED:
                 self._unanswered.add(fields["id"])
 
-    # From rows to statements.
-
-    def _next_chunk(self) -> _Chunk | None:
-        rows = self._journal.after(self.cursor, most=ROWS_MOST)
-        outcomes = {row.body.get("command"): row for row in rows if row.kind == "outcome"}
-        rows = _answered(rows, outcomes, wall_now(), full=len(rows) == ROWS_MOST)
-        if not rows:
-            return None
-        chunk = _Chunk(rows, rows[-1].number)
-        for row in rows:
-            if chunk.batch and (row.kind == "command" or (row.kind == "readings" and _minute(row) != _minute(chunk.batch[0]))):
-                chunk.flush()
-            if row.kind == "readings":
-                chunk.batch.append(row)
-            elif row.kind == "record":
-                chunk.records.append(_bytes(row.body["record"]))
-            elif row.kind not in NOT_SEALED:
-                self._state(chunk, row, outcomes)
-        chunk.flush()
-        return chunk
-
-    def _state(self, chunk: _Chunk, row: Row, outcomes: Mapping[str, Row]) -> None:
-        if row.kind == "command":
-            outcome = outcomes.get(row.body.get("id"))
-            if outcome is None:
-                self._unanswered.add(str(row.body.get("id")))
-            chunk.said.append(_told(row, lambda: statements.action(row, outcome)))
-        elif row.kind == "outcome":
-            if row.body.get("command") in self._unanswered:  # else it was sealed with its command
-                self._unanswered.discard(row.body["command"])
-                chunk.said.append(_told(row, lambda: statements.late_outcome(row)))
-        else:
-            item = _told(row, lambda: statements.plain(row) or ("", ()))
-            if item[0]:
-                chunk.said.append(item)
-
     # Sealing.
 
-    def _seal(self, chunk: _Chunk) -> None:
+    def _seal(self, chunk: Chunk) -> None:
         wall = wall_now()
         if wall < self._sealed_at - CLOCK_SLACK:
             raise LedgerError(f"the clock went back from {self._sealed_at:%H:%M:%S} to {wall:%H:%M:%S}; sealing waits until it is right")
         source = self._log.source(self._signer, self.gateway)
-        items = [item if isinstance(item, bytes) else _entry(source, item, chunk.last, wall) for item in chunk.said]
-        following = _Following(self, source, wall)
+        items = [item if isinstance(item, bytes) else sign_said(source, item, chunk.last, wall) for item in chunk.said]
+        told: list[Told] = []
         try:
-            sealed = self._log.seal(items, wall, following.follow)
+            sealed = self._log.seal(items, wall, lambda views: self._follow(views, source, wall, told))
         except LedgerError:
             self._stand_where_the_log_stands()  # the contracts took in what was not kept
             raise
         self._fed, self._sealed_at = sealed.checkpoint.size, wall
         done = wall_now()
         self._delays.extend((done - row.wall).total_seconds() for row in chunk.rows)
-        self._tell_alarms(sealed, following.told)
+        self._tell_alarms(sealed, told)
+
+    def _follow(self, views: Sequence[View], source: Source, wall: datetime, told: list[Told]) -> Followed:
+        """What follows from a checkpoint's entries, inside its transaction: contracts' events, then claims that became due."""
+        self._catch_up(self._log.size())
+        said = self._contracts.feed(views)
+        for view in views:
+            self._book.feed(view)
+        told += [(event.kind, contract, event.fields) for contract, event in said]
+        items = [
+            source.entry(event.kind, {CONTRACT_FIELD: name, **event.fields}, from_ms(event.fields["time_ms"]), wall) for name, event in said
+        ]
+        for fields in self._claims(wall):
+            told.append((CLAIM, "", dict(fields)))
+            items.append(source.entry(CLAIM, fields, from_ms(dict(fields)["to_ms"]), wall))
+        return Followed(items, self._contracts.roots())
+
+    def _claims(self, wall: datetime) -> list[list[tuple[str, Value]]]:
+        try:
+            return self._book.due(wall.date())
+        except FactorError as error:
+            self._factor_missing = str(error)
+            return []
 
     def _gateway_may_speak(self) -> bool:
-        return self._group_now().device(self.gateway).status == ACTIVE
+        device = self._group_now().device(self.gateway)
+        if device.key is not None and device.key.key_id != self._signer.key_id:
+            self._signer = device_signer(self._folder, self.gateway)  # the owner gave it a new key: the log takes no other
+        return device.status == ACTIVE
 
     def _group_now(self) -> Group:
         """The group, read again only when another process sealed something."""
         return self._log.group() if self._log.size() != self._fed else self._log.current
 
-    def _refuse_once(self, chunk: _Chunk) -> int:
+    def _refuse_once(self, chunk: Chunk) -> int:
         """A gateway that was suspended or revoked: the log seals the refusal once; rows wait until it may speak again."""
         first = next((item for item in chunk.said if not isinstance(item, bytes)), None)
         if self._refused_at == chunk.rows[0].number or first is None:
             return 0
         wall = wall_now()
-        self._log.seal([_entry(self._log.source(self._signer, self.gateway), first, 0, wall)], wall)
+        self._log.seal([sign_said(self._log.source(self._signer, self.gateway), first, 0, wall)], wall)
         self._catch_up(self._log.size())
         self._refused_at = chunk.rows[0].number
-        message = f"{self.gateway} is not allowed to sign any more; nothing is sealed until the owner resumes or replaces it"
+        message = (
+            f"{self.gateway} is not allowed to sign any more; nothing is sealed until the owner runs `wattproof device resume` or `replace`"
+        )
         self._alarm("gateway", self.gateway, message, 10, first[2].at)
         return 0
 
@@ -306,7 +276,7 @@ class Recorder:
 
     # What people must see.
 
-    def _tell_alarms(self, sealed: Sealed, told: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+    def _tell_alarms(self, sealed: Sealed, told: Sequence[Told]) -> None:
         numbers = sealed.numbers[len(sealed.numbers) - len(told) :] if told else ()
         self._journal_alarms(
             (number, kind, contract, fields) for number, (kind, contract, fields) in zip(numbers, told, strict=True) if contract
@@ -326,15 +296,8 @@ class Recorder:
         self._journal_alarms((number, kind, fields[CONTRACT_FIELD], fields) for number, kind, fields in told)
 
     def _alarm(self, kind: str, source: str, message: str, priority: int, at: datetime) -> None:
-        body = {"id": f"{kind}.{source}", "kind": kind, "source": source, "message": message, "state": "raised", "priority": priority}
-        self._journal.append([Record("alarm", at, body)])
-
-    def _claims(self, wall: datetime) -> list[list[tuple[str, Value]]]:
-        try:
-            return self._book.due(wall.date())
-        except FactorError as error:
-            self._factor_missing = str(error)
-            return []
+        alarm = Alarm(f"{kind}.{source}", kind, source, message, at, priority=priority)
+        self._journal.append([Record("alarm", at, alarm.body())])
 
     # The state file: for pages, and for rounds that sealed nothing.
 
@@ -363,73 +326,10 @@ class Recorder:
         write_json(self._status_file(), status)
 
 
-class _Following:
-    """What follows from the entries of one checkpoint, inside its transaction: contracts' events, then claims that became due."""
-
-    def __init__(self, recorder: Recorder, source: Source, wall: datetime) -> None:
-        self._recorder, self._source, self._wall = recorder, source, wall
-        self.told: list[tuple[str, str, Mapping[str, Any]]] = []
-
-    def follow(self, views: Sequence[View]) -> Followed:
-        recorder = self._recorder
-        recorder._catch_up(recorder._log.size())
-        said = recorder._contracts.feed(views)
-        for view in views:
-            recorder._book.feed(view)
-        self.told = [(event.kind, contract, event.fields) for contract, event in said]
-        items = [self._entry(event.kind, {CONTRACT_FIELD: name, **event.fields}, event.fields["time_ms"]) for name, event in said]
-        for fields in recorder._claims(self._wall):
-            self.told.append((CLAIM, "", dict(fields)))
-            items.append(self._entry(CLAIM, fields, dict(fields)["to_ms"]))
-        return Followed(items, recorder._contracts.roots())
-
-    def _entry(self, kind: str, fields: Mapping[str, Value] | Iterable[tuple[str, Value]], time_ms: int) -> Signed:
-        return self._source.entry(kind, fields, from_ms(time_ms), self._wall)
-
-
-def _told(row: Row, say: Callable[[], tuple[str, statements.Fields]]) -> Said:
-    """The statement about a row; a row that cannot be understood is sealed as such, so that it stops nothing behind it."""
-    try:
-        kind, fields = say()
-    except (KeyError, TypeError, ValueError) as error:
-        return "control.refusal", [("row_kind", row.kind), ("refused_because", f"the journal row is malformed: {error!r}")], row
-    return kind, fields, row
-
-
-def _entry(source: Source, said: Said, last: int, wall: datetime) -> Signed:
-    kind, fields, row = said
-    journal = statements.made_from(row, last)
-    try:
-        return source.entry(kind, [journal, *fields], row.at, wall)
-    except FormatError as error:
-        return source.entry(
-            "control.refusal", [journal, ("row_kind", row.kind), ("refused_because", f"cannot be sealed: {error}")], row.at, wall
-        )
-
-
 def _require_same_world(group: Group, site: str, simulated: bool) -> None:
     if group.founding.simulated != simulated:
         is_, group_is = ("simulated", "real") if simulated else ("real", "simulated")
         raise LedgerError(f"{site} is a {is_} site, group {group.founding.name} is for {group_is} ones; found another group for it")
-
-
-def _answered(rows: list[Row], outcomes: Mapping[str, Row], now: datetime, *, full: bool) -> list[Row]:
-    """The rows up to the first command whose answer may still come."""
-    for index, row in enumerate(rows):
-        if row.kind == "command" and row.body.get("id") not in outcomes and (now - row.wall < ANSWER_WAIT or (full and index)):
-            return rows[:index]
-    return rows
-
-
-def _minute(row: Row) -> int:
-    return int(row.at.timestamp()) // 60
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return text.encode()  # the log refuses it as malformed, and that refusal is sealed
 
 
 def _difference(before: Mapping[str, Value], now: Mapping[str, Value]) -> str:

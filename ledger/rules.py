@@ -6,8 +6,3 @@ from ledger.replay import Rules
 
 RULES = Rules(contracts(), {KIND: check_claim})
 """Contracts by name and claims by entry kind, for steps 10 and 11 of the verification."""
-
-
-def standard_rules() -> Rules:
-    """The rules as a value to hand on."""
-    return RULES

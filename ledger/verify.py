@@ -23,7 +23,7 @@ from ledger.report import STEPS, Finding, Report, Step
 from ledger.tree import fold, grow, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.trust import Trust
 
-CLOCK_SLACK_S = 300
+CLOCK_SLACK_S = 300  # clocks of gateway, log and witness may differ by five minutes
 CLAIM_KINDS = ("emission.period", "saving.period")
 EVIDENCE_BYTES_MAX = 65_536
 
@@ -131,6 +131,9 @@ class _Inspection:
         return self.checkpoint.size
 
 
+# Step 1
+
+
 def _check_container(this: _Inspection) -> str:
     this.bundle = bundle = Bundle.decode(this.data)
     this.checkpoint = bundle.note.checkpoint
@@ -161,6 +164,9 @@ def _span(numbers: list[int]) -> str:
     return f"{len(numbers)} entries from {numbers[0]} to {numbers[-1]}" if numbers else "none"
 
 
+# Step 2
+
+
 def _check_trust(this: _Inspection) -> str:
     first = this.leaves[0]
     if first.body is None:
@@ -180,6 +186,9 @@ def _check_trust(this: _Inspection) -> str:
             )
     this.group = group
     return f"group {trust.name} of {trust.owner} with {trust.government}"
+
+
+# Step 3
 
 
 def _check_checkpoint(this: _Inspection) -> str:
@@ -213,6 +222,9 @@ def _check_growth(this: _Inspection, seen: Checkpoint) -> None:
         verify_consistency(seen.size, seen.root, this.size, this.checkpoint.root, this.bundle.seen_proof)
 
 
+# Step 4
+
+
 def _check_witnesses(this: _Inspection) -> str:
     founding, note = this.group.founding, this.bundle.note
     known = {witness.name: witness for witness in founding.witnesses}
@@ -239,6 +251,9 @@ def _cosigned_at(this: _Inspection, note: Note, signature: NoteSignature, key: P
     return at
 
 
+# Step 5
+
+
 def _check_inclusion(this: _Inspection) -> str:
     if not this.whole:
         for leaf, proof in zip(this.leaves, this.bundle.proofs, strict=True):
@@ -259,6 +274,9 @@ def _check_inclusion(this: _Inspection) -> str:
     if fold(peaks) != this.checkpoint.root:
         raise VerificationError("the entries do not make the signed root: one was altered, added or taken out")
     return f"all {len(this.leaves)} entries make the signed root, and every earlier checkpoint is named by the next"
+
+
+# Step 6
 
 
 def _check_membership(this: _Inspection) -> str:
@@ -299,6 +317,9 @@ def _replay_one(group: Group, leaf: _Leaf) -> None:
         raise _fault(leaf, "seals other members, devices or policies than the entries give: a revocation or other change was left out")
 
 
+# Step 7
+
+
 def _check_signatures(this: _Inspection) -> str:
     for leaf in this.leaves:
         if isinstance(leaf.signers, str):
@@ -313,6 +334,9 @@ def _check_signatures(this: _Inspection) -> str:
         except VerificationError as error:
             raise _fault(leaf, str(error)) from None
     return f"{sum(len(leaf.entry.signatures) for leaf in this.leaves)} signatures"
+
+
+# Step 8
 
 
 def _check_order(this: _Inspection) -> str:
@@ -398,6 +422,9 @@ def _difference(sealed: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return ", ".join(sorted(source for source in {*sealed, *found} if sealed.get(source) != found.get(source)))
 
 
+# Step 9
+
+
 def _check_bodies(this: _Inspection) -> str:
     closed = 0
     data_key = _data_key(this)
@@ -432,6 +459,9 @@ def _opened(leaf: _Leaf, data_key: bytes) -> Body:
         return Body.decode(open_body(data_key, leaf.entry, leaf.piece.body, leaf.piece.epoch))
     except LedgerError as error:
         raise _fault(leaf, str(error)) from None
+
+
+# Step 10
 
 
 def _check_contracts(this: _Inspection) -> str:
@@ -474,6 +504,9 @@ def _check_said(leaf: _Leaf, contracts: Contracts, policies: Mapping[str, Any], 
     return len(said)
 
 
+# Step 11
+
+
 def _check_claims(this: _Inspection) -> str:
     claims = [leaf for leaf in this.leaves if leaf.entry.kind in CLAIM_KINDS]
     if not claims:
@@ -491,6 +524,9 @@ def _check_claims(this: _Inspection) -> str:
         except VerificationError as error:
             raise VerificationError(f"entry {view.number}: {error}", entry=view.number, evidence=view.entry.encode()) from None
     return f"{len(lines)} claims: " + "; ".join(lines)
+
+
+# Step 12
 
 
 def _check_anchors(this: _Inspection) -> str:

@@ -5,16 +5,14 @@
 
 import csv
 import io
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from bim.writing import Entity, ModelWriter, PointMark, Spot
 from simulators.design import METERS, AirHandlerDesign, Building, DesignPoint, ZoneDesign, design_points
+from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
-from twin.errors import MissingError, SiteError
 from twin.points import COLUMNS
 from twin.site import product_root
 from twin.state import write_whole
@@ -80,29 +78,8 @@ def author_site(building: Building, folder: Path, limits: Limits = NO_LIMITS) ->
 
 def energyplus_building(model: str = DEMO_MODEL, name: str = "demo_office") -> Building:
     """A building read from a reference model of the EnergyPlus package; MissingError where the package is not installed."""
-    return read_building(energyplus_model(model), name)
-
-
-def energyplus_model(name: str) -> dict[str, Any]:
-    """A reference model as epJSON, converted by the engine itself (a tenth of a second)."""
-    try:
-        from pyenergyplus.api import EnergyPlusAPI
-        from pyenergyplus.dataset import ref_models
-    except (ImportError, OSError) as error:
-        raise MissingError(f"EnergyPlus is not installed here ({error}); it comes as pyenergyplus-lbnl on 64-bit Linux") from None
-    if name not in ref_models:
-        raise SiteError(f"EnergyPlus model {name!r} is not in the package; choose one of {', '.join(ref_models)}")
-    source = Path(ref_models[name])
     with tempfile.TemporaryDirectory() as folder:
-        api = EnergyPlusAPI()
-        state = api.state_manager.new_state()
-        api.runtime.set_console_output_status(state, False)
-        code = api.runtime.run_energyplus(state, ["--convert-only", "-d", folder, str(source)])
-        api.state_manager.delete_state(state)
-        if code:
-            raise SiteError(f"EnergyPlus could not convert {source.name} (code {code}); install the package again")
-        converted: dict[str, Any] = json.loads((Path(folder) / f"{source.stem}.epJSON").read_text(encoding="utf-8"))
-        return converted
+        return read_building(engine.load_model(engine.shipped("models", model), Path(folder)), name)
 
 
 def corner_clinic() -> Building:

@@ -24,7 +24,7 @@ def demo(
     site: Annotated[str, typer.Option(help="a simulated site's name below sites/, or its folder")] = "demo_office",
     days: Annotated[int | None, typer.Option(min=1, max=365, help=f"simulated days; 1 with --headless, else {LIVE_DAYS}")] = None,
     start: Annotated[str | None, typer.Option(help="first day, MM-DD; default: the site's plant.toml")] = None,
-    seed: Annotated[int, typer.Option(help="draws people and forecast errors")] = 1,
+    seed: Annotated[int, typer.Option(help="draws the people")] = 1,
     plant: Annotated[str | None, typer.Option(help="rc or energyplus; default: the site's plant.toml")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="no pages, as fast as it goes")] = False,
     speed: Annotated[float, typer.Option(min=1, max=3600, help="simulated seconds a second, with pages")] = 60.0,

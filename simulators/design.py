@@ -20,8 +20,6 @@ METERS = {
     "hvac_meter": ("EM-HVAC", "meters", 2, "Electrical_Meter", "fans, cooling, heating and pumps"),
     "lighting_meter": ("EM-LIGHT", "meters", 3, "Electrical_Meter", "interior lighting"),
 }
-AUTO = -0.1
-"""A lighting command that reads -0.1 % (raw -1) leaves the level to the gateway's own schedule."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from ledger.custody import Enrolment, device_signer, enrol_devices, found_group,
 from ledger.entry import NO_HASH
 from ledger.errors import LedgerError
 from ledger.log import Reader
-from ledger.seal_commands import group_policies, terms_of
 from ledger.source import Source
+from ledger.terms import group_policies, terms_of
 from ledger.witness_client import WitnessClient
 from simulators.running import RecordMaker
 from simulators.secure_meter import SecureMeter

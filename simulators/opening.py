@@ -55,7 +55,9 @@ def read_settings(site: Site) -> PlantSettings:
         raise SiteError(f"{path}: engine must be one of {', '.join(ENGINES)}, got {settings.engine!r}")
     weekday = month_day(settings.start, SIMULATED_YEAR).strftime("%A")
     if settings.first_weekday and settings.first_weekday != weekday:
-        raise SiteError(f"{path}: first_weekday is {settings.first_weekday}, but {settings.start} of {SIMULATED_YEAR} is a {weekday}")
+        raise SiteError(
+            f"{path}: first_weekday is {settings.first_weekday}, but {settings.start} of {SIMULATED_YEAR} is a {weekday}; mend one"
+        )
     return settings
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import simpy
 
 DAY_S = 24 * 3600
-HISTORY_DAYS = 28
 # What a day is like: share of the design people who come (mean, spread by zone and day), arrival and departure (mean h, spread h).
 WEEKDAY = {"share": (0.70, 0.20), "arrive_h": (8.2, 0.7), "leave_h": (18.0, 1.1)}
 SATURDAY = {"share": (0.15, 0.06), "arrive_h": (9.0, 0.8), "leave_h": (14.0, 1.2)}
@@ -41,7 +40,7 @@ def simulate_people(zones: Mapping[str, float], start: date, days: int, seed: in
     return Occupancy(start, step_s, counts)
 
 
-def simulate_history(zones: Mapping[str, float], before: date, seed: int, days: int = HISTORY_DAYS) -> Occupancy:
+def simulate_history(zones: Mapping[str, float], before: date, seed: int, days: int) -> Occupancy:
     """The weeks before a start, as the counters of the building would have recorded them."""
     return simulate_people(zones, before - timedelta(days=days), days, seed)
 

@@ -6,8 +6,10 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
 from simulators.score import Score
-from simulators.weather import ForecastHour
+from simulators.weather import ForecastHour, Weather
 
+STEP_S = 600  # ten minutes: what EnergyPlus models ship with, and short enough for a room
+STEPS_PER_DAY = 24 * 3600 // STEP_S
 SIMULATED_YEAR = 2025
 """Engines know no year: simulated dates belong to this one, whose 14 July is a Monday."""
 
@@ -46,6 +48,7 @@ class Plant(Protocol):
 
     engine: str
     step_s: int
+    weather: Weather
     note: str
     """What a person should know about this plant, for example that it stands in for another engine."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from simulators.people import simulate_people
-from simulators.plant import Period, Step
+from simulators.plant import STEP_S, STEPS_PER_DAY, Period, Step
 from simulators.rc_building import Held, Outdoors, RcBuilding, RcLayout, RcParameters, relative_humidity, saturation_ratio
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
@@ -17,8 +17,7 @@ from simulators.weather import GLOBAL_LUX_PER_W_M2, ForecastHour, Weather
 from twin.comfort import clothing_clo, pmv
 from twin.errors import StateError
 
-STEP_S, INNER_S = 600, 60
-STEPS_PER_DAY = 24 * 3600 // STEP_S
+INNER_S = 60
 WARM_UP_DAYS = 2
 NIGHT_CYCLE_K, NIGHT_CYCLE_S = 0.5, 1800
 AIR_SPEED_M_S, ACTIVITY_MET = 0.15, 1.2

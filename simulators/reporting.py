@@ -11,7 +11,7 @@ from typing import Any
 from ledger import explorer
 from ledger.custody import export_trust, make_bundle
 from ledger.errors import LedgerError
-from ledger.rules import standard_rules
+from ledger.rules import RULES
 from ledger.verify import verify_bundle
 from ledger.witness import Witness
 from simulators.founding import Founded
@@ -78,7 +78,7 @@ def gather_evidence(founded: Founded, state: StateFolder, out: Path) -> Evidence
         make_bundle(founded.folder, bundle)
         trust = Witness(state.witness()).trust(founded.name)
         export_trust(trust, trust_file)
-        report = verify_bundle(bundle.read_bytes(), trust, rules=standard_rules())
+        report = verify_bundle(bundle.read_bytes(), trust, rules=RULES)
         view = explorer.overview(founded.folder)
         claims = explorer.entries(founded.folder, founded.folder / "keys", kinds=("emission.period",), newest=100_000)
     except LedgerError as error:

@@ -36,7 +36,7 @@ def simulate(
     controller: Annotated[str, typer.Option(help="bau (business as usual), code, or rules (ours, over the site's own wires)")] = "bau",
     days: Annotated[int, typer.Option(min=1, max=365)] = 1,
     start: Annotated[str | None, typer.Option(help="first day, MM-DD; default: the site's plant.toml")] = None,
-    seed: Annotated[int, typer.Option(help="draws people and forecast errors")] = 1,
+    seed: Annotated[int, typer.Option(help="draws the people")] = 1,
     plant: Annotated[str | None, typer.Option(help="rc or energyplus; default: the site's plant.toml")] = None,
     speed: Annotated[float | None, typer.Option(min=1, help="rules only: simulated seconds a second; default: as fast as it goes")] = None,
     state: Annotated[str | None, typer.Option("--state", help="rules only: where journal and history are kept; default: nowhere")] = None,
@@ -96,4 +96,4 @@ async def _controlled(site: Site, state: StateFolder, period: Period, speed: flo
 
 
 def _about(plant: Plant) -> dict[str, Any]:
-    return {"plant": plant.engine, "note": plant.note, "step_s": plant.step_s}
+    return {"plant": plant.engine, "note": plant.note, "weather": plant.weather.name, "step_s": plant.step_s}

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ledger.report import STEPS
 from twin import cli, errors, journal
+from twin.graph import query_names
 from twin.site import Comfort, Connection, CycleSettings, GroupMembership, Site
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 GLOSSARY = (
     "Site Point Limits Binding Reading Image Request Command Outcome Quality "
     "Device Group Entry Checkpoint Witness Proof Bundle Contract Claim Alarm"
@@ -39,6 +42,19 @@ def test_every_error_is_explained():
 
 def test_every_journal_kind_is_explained():
     assert [k for k in journal.KINDS if f"`{k}`" not in ARCHITECTURE] == []
+
+
+def test_every_named_question_is_explained():
+    assert [name for name in query_names() if f"| `{name}`" not in ARCHITECTURE] == []
+
+
+def test_the_steps_of_verification_have_the_same_numbers_in_the_documents():
+    assert [f"| {number} | {what} |" for number, what in STEPS.items() if f"| {number} | {what} |" not in ARCHITECTURE] == []
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_stands_in_the_changelog(command):
+    assert re.search(rf"`(wattproof )?{command}\b", CHANGELOG)
 
 
 @pytest.mark.parametrize("word", GLOSSARY.split())

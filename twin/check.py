@@ -94,10 +94,20 @@ BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
 
 
 def _protected(site: Site, graph: Graph) -> Iterator[Finding]:
-    zones = {row["zone"] for row in graph.ask("zones")}
-    for zone in site.protected_zones:
-        if zone not in zones:
-            yield Finding("site.toml", f"protected zone {zone!r} is not in the twin; known zones: {', '.join(sorted(zones)[:10])}")
+    try:
+        protected_zones(graph, site)
+    except SiteError as error:
+        yield Finding("site.toml", str(error))
+
+
+def protected_zones(graph: Graph, site: Site) -> set[str]:
+    """Keys of the zones that site.toml protects by key, name or room; a name that means nothing must not protect nothing."""
+    rows = graph.ask("zones")
+    for name in site.protected_zones:
+        if not any(name in (row["zone"], row["name"], row["room"]) for row in rows):
+            known = ", ".join(sorted({row["name"] for row in rows}))
+            raise SiteError(f"{site.folder / 'site.toml'}: protected zone {name!r} is not in the twin; its zones are {known}")
+    return {row["zone"] for row in rows for name in site.protected_zones if name in (row["zone"], row["name"], row["room"])}
 
 
 def tariff_findings(path: Path) -> Iterator[Finding]:

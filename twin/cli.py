@@ -7,6 +7,7 @@ import difflib
 import importlib
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,13 +18,13 @@ COMMANDS: Final = {
     "demo": ("simulators.commands:demo", "the whole product once, on a simulated building: import, control, seal, verify, show"),
     "import": ("bim.commands:import_", "IFC models to one Brick twin, with readiness and coverage"),
     "check": ("twin.commands:check", "every consistency check of a site, all findings at once"),
-    "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual or code control"),
+    "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
     "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
     "group": ("ledger.commands:group_app", "ledger groups: create, show, trust"),
-    "device": ("ledger.commands:device_app", "device identities: list, enrol, revoke"),
+    "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke"),
     "bundle": ("ledger.commands:bundle", "take a group's evidence out as one file"),
     "verify": ("ledger.commands:verify", "verify a bundle offline against keys the inspector already holds"),
     "serve": ("dashboards.commands:serve", "the pages: control room and owner, or the government's with --government"),
@@ -79,4 +80,8 @@ def _run(name: str, words: list[str]) -> int:
         return 130
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except Exception as error:  # noqa: BLE001 (the edge of the process: a mistake of ours must not look like a failed check)
+        traceback.print_exc()
+        print(f"wattproof {name}: our fault ({type(error).__name__}); the lines above say where, please report them", file=sys.stderr)
+        return OUR_FAULT
     return 0

@@ -202,6 +202,11 @@ class Outcome:
     ruling_priority: int | None = None
     detail: str = ""
 
+    def body(self) -> dict[str, str | float | None]:
+        """The journal's `outcome` row."""
+        held = {"read_back": self.read_back, "slot": self.slot, "ruling_priority": self.ruling_priority}
+        return {"command": self.command, "point": self.point, "result": self.result.value, **held, "detail": self.detail}
+
 
 class AlarmState(StrEnum):
     """Where an alarm stands in its life."""
@@ -222,6 +227,11 @@ class Alarm:
     at: datetime
     state: AlarmState = AlarmState.RAISED
     priority: int = 100
+
+    def body(self) -> dict[str, str | int]:
+        """The journal's `alarm` row."""
+        about = {"id": self.id, "kind": self.kind, "source": self.source, "message": self.message}
+        return {**about, "state": self.state.value, "priority": self.priority}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twin.errors import SiteError
+from twin.check import protected_zones
 from twin.graph import Graph
 from twin.site import Site
 
@@ -136,18 +136,8 @@ def _first(rows: Rows, of: str) -> dict[str, str]:
 
 def protected_points(graph: Graph, site: Site) -> frozenset[str]:
     """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
-    zones = _protected_zones(graph, site)
+    zones = protected_zones(graph, site)
     owners = {row["equipment"] for row in graph.ask("protected")}
     owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
     points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
     return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
-
-
-def _protected_zones(graph: Graph, site: Site) -> set[str]:
-    """Keys of the zones that site.toml protects by key, name or room; a name that means nothing must not protect nothing."""
-    rows = graph.ask("zones")
-    for name in site.protected_zones:
-        if not any(name in (row["zone"], row["name"], row["room"]) for row in rows):
-            known = ", ".join(sorted({row["name"] for row in rows}))
-            raise SiteError(f"{site.folder / 'site.toml'}: protected zone {name!r} is not in the twin; its zones are {known}")
-    return {row["zone"] for row in rows for name in site.protected_zones if name in (row["zone"], row["name"], row["room"])}

@@ -130,10 +130,6 @@ def steps_table(steps: Sequence[CheckStep], words: Words) -> Any:
     return html.Div([html.P(verdict, className="verdict-failed" if failed else "verdict-ok"), table(heads, rows, "steps")])
 
 
-def _result(text: str, step: CheckStep) -> Any:
-    return html.Span(text, className=f"step-{step.result}")
-
-
 def _verify(words: Words) -> list[Any]:
     return [
         html.P(words["verify_explain"], className="quiet"),

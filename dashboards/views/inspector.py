@@ -8,8 +8,6 @@ from typing import Any
 
 from dashboards.views.ledger import Glance, glance
 
-HASH_SHOWN = 16  # hex digits on a narrow column; the detail shows all
-
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:

@@ -6,8 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-OVERLOAD_KINDS = ("alarm",)  # entry kinds begin with this word
-
 
 class Explorer(Protocol):
     """The ledger's explorer, as far as the pages need it."""

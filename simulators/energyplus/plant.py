@@ -5,7 +5,6 @@ import queue
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,59 +13,19 @@ from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
 from simulators.energyplus.editing import design_people, edit, needed_pressure_share
 from simulators.energyplus.engine import Exchange, RunStopped
+from simulators.energyplus.handles import Handles, Sizing, end_uses, find_handles, read_sizing, standard_density
 from simulators.people import simulate_people
-from simulators.plant import Period, Step
+from simulators.plant import STEP_S, STEPS_PER_DAY, Period, Step
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
 from simulators.weather import ForecastHour, read_epw
 from twin.errors import SiteError, StateError
 from twin.words import slug
 
-STEP_S = 600
-STEPS_PER_DAY = 24 * 3600 // STEP_S
 ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a step some milliseconds
 HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
 CLOSE_WAIT_S = 60
 NATIVE_TOLERANCE = 1e-3  # a design value that went over the wire as float32 is still the design value
-FACILITY = {"electricity": "Electricity:Facility", "gas": "NaturalGas:Facility"}
-OTHER_FUELS = (
-    "DistrictCooling:Facility", "DistrictHeatingWater:Facility", "DistrictHeatingSteam:Facility", "Propane:Facility",
-    "FuelOilNo1:Facility", "FuelOilNo2:Facility", "Coal:Facility", "Diesel:Facility", "Gasoline:Facility", "OtherFuel1:Facility",
-)  # fmt: skip
-HVAC_ELECTRIC = (
-    "Fans:Electricity", "Cooling:Electricity", "Heating:Electricity", "Pumps:Electricity",
-    "HeatRejection:Electricity", "HeatRecovery:Electricity", "Humidification:Electricity",
-)  # fmt: skip
-HVAC_GAS = ("Heating:NaturalGas",)
-LIGHTS = "InteriorLights:Electricity"
-PLUGS = "InteriorEquipment:Electricity"
-ZONE_VARIABLES = {"zn_t": "Zone Mean Air Temperature", "zn_rh": "Zone Air Relative Humidity", "zn_co2": "Zone Air CO2 Concentration"}
-AIR = "Outdoor Air Controller"
-
-
-@dataclass(frozen=True)
-class Sizing:
-    """Design values after sizing, by equipment; runs that are compared must have equal ones."""
-
-    fan_m3_s: Mapping[str, float]
-    minimum_outdoor_air_m3_s: Mapping[str, float]
-    fan_pressure_pa: Mapping[str, float]
-    people: Mapping[str, float]
-    light_w: Mapping[str, float]
-    area_m2: Mapping[str, float]
-
-
-@dataclass
-class _Handles:
-    readings: dict[str, int] = field(default_factory=dict)  # point -> variable
-    schedules: dict[str, int] = field(default_factory=dict)  # writable point -> Schedule Value
-    oa_share: dict[str, int] = field(default_factory=dict)  # air handler -> share of the design minimum
-    oa_flow: dict[str, int] = field(default_factory=dict)  # air handler -> outdoor air mass flow
-    pressure: dict[str, int] = field(default_factory=dict)
-    people: dict[str, int] = field(default_factory=dict)
-    lights: dict[str, int] = field(default_factory=dict)
-    pmv: dict[str, int] = field(default_factory=dict)
-    meters: dict[str, int] = field(default_factory=dict)
 
 
 class EnergyPlusPlant:
@@ -97,7 +56,7 @@ class EnergyPlusPlant:
         self._zones: dict[str, ZoneDesign] = {slug(z.name): z for z in self.building.zones}
         self._handlers = {slug(h.name): h for h in self.building.air_handlers}
         self._tally = Tally(STEP_S, len(self._zones), lux_target)
-        self._handles: _Handles | None = None
+        self._handles: Handles | None = None
         self._sizing: Sizing | None = None
         self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
         self._held: Mapping[str, float] = {}
@@ -205,7 +164,10 @@ class EnergyPlusPlant:
         if not x.ready:
             return
         if self._handles is None:
-            self._find(x)
+            handles = find_handles(x, self._zones, self._handlers)
+            sizing = read_sizing(x, self._zones, self._handlers, self.weather.elevation_m)
+            x.require_all()
+            self._handles, self._sizing = handles, sizing
         if not x.in_run_period:
             return
         if self._first_day is None:
@@ -264,66 +226,6 @@ class EnergyPlusPlant:
     def _at(self, step: int) -> datetime:
         return self._start + timedelta(seconds=step * STEP_S)
 
-    def _find(self, x: Exchange) -> None:
-        """All handles and design values, once; the run is refused if any is missing."""
-        found = _Handles()
-        for key, zone in self._zones.items():
-            self._find_zone(x, found, key, zone)
-        for key, handler in self._handlers.items():
-            source = handler.source
-            found.readings |= {
-                f"{key}.sa_t": x.variable("System Node Temperature", source["supply_node"]),
-                f"{key}.ra_t": x.variable("System Node Temperature", source["return_node"]),
-                f"{key}.sa_f": x.variable("System Node Standard Density Volume Flow Rate", source["supply_node"]),
-                f"{key}.oa_f": x.variable("Air System Outdoor Air Mass Flow Rate", source["loop"]),
-                f"{key}.oa_t": x.variable("Site Outdoor Air Drybulb Temperature", "Environment"),
-                f"{key}.oa_rh": x.variable("Site Outdoor Air Relative Humidity", "Environment"),
-            }
-            for tag in ("fan_run", "sa_t_sp"):
-                found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
-            found.oa_share[key] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.oa_share")
-            found.oa_flow[key] = x.actuator(AIR, "Air Mass Flow Rate", source["oa_controller"])
-            found.pressure[key] = x.actuator("Fan", "Fan Pressure Rise", source["fan"])
-        self._find_meters(x, found)
-        sizing = self._read_sizing(x)
-        x.require_all()
-        self._handles, self._sizing = found, sizing
-
-    def _find_zone(self, x: Exchange, found: _Handles, key: str, zone: ZoneDesign) -> None:
-        name, people = zone.source["zone"], zone.source["people"]
-        found.readings |= {f"{key}.{tag}": x.variable(variable, name) for tag, variable in ZONE_VARIABLES.items()}
-        found.readings[f"{key}.sa_f"] = x.variable("System Node Standard Density Volume Flow Rate", zone.source["box_outlet"])
-        if zone.daylit:
-            found.readings[f"{key}.zn_lux"] = x.variable("Daylighting Reference Point 1 Illuminance", f"{key}.daylight")
-        for tag in ("htg_sp", "clg_sp", "min_flow"):
-            found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
-        if people:
-            found.people[key] = x.actuator("People", "Number of People", people)
-            found.pmv[key] = x.variable("Zone Thermal Comfort Fanger Model PMV", people)
-        if zone.source["lights"]:
-            found.lights[key] = x.actuator("Lights", "Electricity Rate", zone.source["lights"])
-
-    def _find_meters(self, x: Exchange, found: _Handles) -> None:
-        found.meters = {name: x.meter(name) for name in ("Electricity:Facility", "Fans:Electricity")}
-        for name in (*FACILITY.values(), *OTHER_FUELS, *HVAC_ELECTRIC, *HVAC_GAS, LIGHTS, PLUGS):
-            handle = x.meter_if_any(name)
-            if handle is not None:
-                found.meters[name] = handle
-
-    def _read_sizing(self, x: Exchange) -> Sizing:
-        density = _standard_density(self.weather.elevation_m)
-        zones, handlers = self._zones, self._handlers
-        peopled = {k: z.source["people"] for k, z in zones.items() if z.source["people"]}
-        lit = {k: z.source["lights"] for k, z in zones.items() if z.source["lights"]}
-        return Sizing(
-            {k: x.internal("Fan Maximum Mass Flow Rate", h.source["fan"]) / density for k, h in handlers.items()},
-            {k: x.internal(f"{AIR} Minimum Mass Flow Rate", h.source["oa_controller"]) / density for k, h in handlers.items()},
-            {k: x.internal("Fan Nominal Pressure Rise", h.source["fan"]) for k, h in handlers.items()},
-            {k: x.internal("People Count Design Level", peopled[k]) if k in peopled else 0.0 for k in zones},
-            {k: x.internal("Lighting Power Design Level", lit[k]) if k in lit else 0.0 for k in zones},
-            {k: x.internal("Zone Floor Area", z.source["zone"]) for k, z in zones.items()},
-        )
-
     def _hold(self, x: Exchange, held: Mapping[str, float]) -> None:
         """Bring the held values and the people of this step into the model."""
         handles, sizing, occupancy = self._handles, self.sizing, self._occupancy
@@ -342,7 +244,7 @@ class EnergyPlusPlant:
             self._light_now[key] = own if level < 0 else min(100.0, level)  # below 0: the gateway's own schedule
             x.set(handle, sizing.light_w[key] * self._light_now[key] / 100)
 
-    def _hold_outdoor_air(self, x: Exchange, handles: _Handles, key: str, flow_m3_s: float) -> None:
+    def _hold_outdoor_air(self, x: Exchange, handles: Handles, key: str, flow_m3_s: float) -> None:
         """Up to the design minimum the model's own controller does it (with its economizer, if any); above, the flow is imposed."""
         design = self.sizing.minimum_outdoor_air_m3_s[key]
         if flow_m3_s <= design * (1 + NATIVE_TOLERANCE):
@@ -350,9 +252,9 @@ class EnergyPlusPlant:
             x.set(handles.oa_share[key], 1.0 if share > 1 - NATIVE_TOLERANCE else share)
             x.free(handles.oa_flow[key])
         else:
-            x.set(handles.oa_flow[key], flow_m3_s * _standard_density(self.weather.elevation_m))
+            x.set(handles.oa_flow[key], flow_m3_s * standard_density(self.weather.elevation_m))
 
-    def _hold_pressure(self, x: Exchange, handles: _Handles, key: str, pressure_pa: float) -> None:
+    def _hold_pressure(self, x: Exchange, handles: Handles, key: str, pressure_pa: float) -> None:
         """The fan's pressure, not below what the duct needs for the flow of the step that ended."""
         design = self.sizing.fan_pressure_pa[key]
         if pressure_pa >= design * (1 - NATIVE_TOLERANCE) or self.variant == "code":  # the code fan's curve has its reset already
@@ -365,7 +267,7 @@ class EnergyPlusPlant:
         handles = self._handles
         assert handles is not None
         values = {point: x.read(handle) for point, handle in handles.readings.items()}
-        density = _standard_density(self.weather.elevation_m)
+        density = standard_density(self.weather.elevation_m)
         for key in self._handlers:
             values[f"{key}.oa_f"] /= density
         counts = self._occupancy.at(max(0, self._done - 1))
@@ -379,7 +281,7 @@ class EnergyPlusPlant:
     def _measure(self, x: Exchange) -> None:
         handles = self._handles
         assert handles is not None
-        used = self._used_j = _end_uses({name: x.read_meter(handle) for name, handle in handles.meters.items()})
+        used = self._used_j = end_uses({name: x.read_meter(handle) for name, handle in handles.meters.items()})
         for name, joules in used.items():
             self._meters_j[name] = self._meters_j.get(name, 0.0) + joules
         self._tally.add_energy(used)
@@ -389,31 +291,9 @@ class EnergyPlusPlant:
             if counts[key] > 0:
                 self._tally.add_zone(self._zone_facts(x, handles, key, counts[key], x.read(pmv)))
 
-    def _zone_facts(self, x: Exchange, handles: _Handles, key: str, people: int, pmv: float) -> ZoneFacts:
+    def _zone_facts(self, x: Exchange, handles: Handles, key: str, people: int, pmv: float) -> ZoneFacts:
         daylight = handles.readings.get(f"{key}.zn_lux")
         used = people / max(1.0, self.sizing.people[key])
         lux = lamp_lux(self._light_now.get(key, 0.0), used, self._lux_target) + (x.read(daylight) if daylight is not None else 0.0)
         temperature, rh, co2 = (x.read(handles.readings[f"{key}.{tag}"]) for tag in ("zn_t", "zn_rh", "zn_co2"))
         return ZoneFacts(people, pmv, temperature, co2, rh, lux)
-
-
-def _end_uses(j: Mapping[str, float]) -> dict[str, float]:
-    """End uses in J from the engine's meters; `electricity`, `gas` and `other` together are the whole facility."""
-    hvac_electric = sum(j.get(name, 0.0) for name in HVAC_ELECTRIC)
-    return {
-        **{name: j.get(meter, 0.0) for name, meter in FACILITY.items()},
-        "other": sum(j.get(name, 0.0) for name in OTHER_FUELS),
-        "hvac_electric": hvac_electric,
-        "hvac": hvac_electric + sum(j.get(name, 0.0) for name in HVAC_GAS),
-        "light": j.get(LIGHTS, 0.0),
-        "fans": j.get("Fans:Electricity", 0.0),
-        "cooling": j.get("Cooling:Electricity", 0.0),
-        "heating_electric": j.get("Heating:Electricity", 0.0),
-        "heating_gas": j.get("Heating:NaturalGas", 0.0),
-        "plugs": j.get(PLUGS, 0.0),
-    }
-
-
-def _standard_density(elevation_m: float) -> float:
-    """Dry air at 20 °C and the site's standard pressure, kg/m³: what the engine means by standard density."""
-    return float(101325 * (1 - 2.25577e-5 * elevation_m) ** 5.25588 / (287.0 * 293.15))

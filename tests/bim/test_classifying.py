@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bim.classifying import Outcome, classify, ifc_type
+from bim.classifying import Coverage, classify, ifc_type
 from bim.inventory import Element
 
 PLAIN = Element(
@@ -36,13 +36,13 @@ def element(ifc_class: str, predefined: str = "", **more: object) -> Element:
 def test_the_strongest_evidence_names_the_class(thing: Element, brick: str, match: str, confidence: float) -> None:
     verdict = classify(thing)
 
-    assert (verdict.outcome, verdict.brick, verdict.match, verdict.confidence) == (Outcome.MAPPED, brick, match, confidence)
+    assert (verdict.coverage, verdict.brick, verdict.match, verdict.confidence) == (Coverage.MAPPED, brick, match, confidence)
 
 
 def test_what_nothing_knows_stays_as_unmapped_equipment_with_the_reason() -> None:
     verdict = classify(element("IfcBuildingElementProxy", "ELEMENT", name="Box 7"))
 
-    assert (verdict.outcome, verdict.brick) == (Outcome.UNMAPPED, "brick:Equipment")
+    assert (verdict.coverage, verdict.brick) == (Coverage.UNMAPPED, "brick:Equipment")
     assert "IfcBuildingElementProxy.ELEMENT" in verdict.evidence
 
 
@@ -51,7 +51,7 @@ def test_walls_segments_and_sockets_are_passive_and_say_why() -> None:
     basin = element("IfcFlowTerminal", type_class="IfcSanitaryTerminal")
     socket = element("IfcFlowTerminal", type_class="IfcOutlet", type_predefined="POWEROUTLET")
 
-    assert [classify(e).outcome for e in (wall, basin, socket)] == [Outcome.PASSIVE] * 3
+    assert [classify(e).coverage for e in (wall, basin, socket)] == [Coverage.PASSIVE] * 3
     assert classify(wall).evidence == "building fabric"
 
 

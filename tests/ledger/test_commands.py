@@ -86,6 +86,22 @@ def test_devices_are_enrolled_listed_and_revoked(house, run) -> None:
         run(*enrol)
 
 
+def test_a_device_goes_through_its_life(house, run) -> None:
+    def standing() -> dict[str, str]:
+        return {d["device"]: d["status"] for d in run("device", "list", "riverside")["devices"]}
+
+    keys = [d["key"] for d in run("device", "list", "riverside")["devices"] if d["device"] == "demo:em_main"]
+    run("device", "suspend", "riverside", "demo:em_main", "--reason", "cover was open")
+    assert standing()["demo:em_main"] == "suspended"
+    run("device", "resume", "riverside", "demo:em_main", "--reason", "inspected")
+    run("device", "rotate", "riverside", "demo:em_main")
+    run("device", "revoke", "riverside", "demo:ahu_1", "--reason", "burnt out")
+    run("device", "replace", "riverside", "demo:ahu_1", "--fingerprint", "serial=8", "--vouched-by", "demo:gateway")
+
+    assert standing() == {"demo:gateway": "active", "demo:em_main": "active", "demo:ahu_1": "active"}
+    assert [d["key"] for d in run("device", "list", "riverside")["devices"] if d["device"] == "demo:em_main"] != keys
+
+
 def test_a_group_is_created_and_shown(house, run, street) -> None:
     created = run("group", "create", "hillside", "--owner", "Bob", "--witness", street.server.url)
 

@@ -17,7 +17,7 @@ from ledger.errors import LedgerError
 from ledger.log import Log
 from ledger.recorder import Recorder
 from ledger.replay import View
-from ledger.rules import standard_rules
+from ledger.rules import RULES
 from ledger.source import Source
 from ledger.trust import Trust
 from ledger.verify import Report, verify_bundle
@@ -76,7 +76,7 @@ class Town:
     def verify(self) -> Report:
         trust = Trust.from_json(self.witness.trust("guangda").to_json())
         data = custody.make_bundle(self.folder).encode()
-        return verify_bundle(data, trust, now=wall_now(), rules=standard_rules())
+        return verify_bundle(data, trust, now=wall_now(), rules=RULES)
 
 
 def readings(connection: str, at: datetime, values: dict[str, float | None]) -> Record:
@@ -174,7 +174,7 @@ def test_an_edited_total_is_found(town: Town) -> None:
     seal_all(town)
     views = town.views()
     original = next(view for view in views if view.entry.kind == "emission.period")
-    check = standard_rules().claims["emission.period"]
+    check = RULES.claims["emission.period"]
     assert "as sealed" in check(original, views)
     for name, value in (
         ("scope2_location_g", 26_417),
@@ -199,7 +199,7 @@ def test_a_claim_that_cites_another_register_than_was_sealed_is_found(town: Town
     fields = tuple((n, lower if n == "line:em_main.energy" else v) for n, v in original.body.fields)
     edited = View(original.number, original.entry, type(original.body)(fields, original.body.secret))
     with pytest.raises(LedgerError, match="that entry does not say so"):
-        standard_rules().claims["emission.period"](edited, views)
+        RULES.claims["emission.period"](edited, views)
 
 
 def test_the_claims_of_a_day_add_up_to_the_register(town: Town) -> None:
@@ -322,7 +322,7 @@ def test_a_command_without_an_answer_is_waited_for_then_sealed_and_its_late_answ
     recorder = town.recorder()
     town.journal.append([command("slow", START)])
     assert recorder.step() == 0
-    monkeypatch.setattr("ledger.recorder.ANSWER_WAIT", timedelta(0))
+    monkeypatch.setattr("ledger.chunk.ANSWER_WAIT", timedelta(0))
     assert recorder.step() == 1
     recorder.close()
     town.journal.append([outcome("slow", START, "applied")])
@@ -343,6 +343,19 @@ def test_a_revoked_gateway_is_refused_once_and_its_rows_wait(town: Town) -> None
     custody.resume_device(town.folder, "tower:gateway", "inspected")
     recorder.finish()
     assert len(town.views("reading.batch")) == 2
+    assert town.verify().ok
+
+
+def test_a_gateway_with_a_new_key_goes_on_sealing_and_loses_no_row(town: Town) -> None:
+    town.live()
+    recorder = town.recorder()
+    recorder.step()
+
+    custody.rotate_device(town.folder, "tower:gateway")
+    town.live(commands=1)
+    recorder.finish()
+
+    assert [len(town.views(kind)) for kind in ("refused", "reading.batch", "control.action")] == [0, 2, 1]
     assert town.verify().ok
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ledger import custody, explorer
 from ledger.carbon.claims import MeterTerm
-from ledger.seal_commands import group_policies, limits_w, terms_of
+from ledger.terms import group_policies, limits_w, terms_of
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin.clock import wall_now

@@ -58,7 +58,7 @@ def test_people_follow_no_schedule():
 
 
 def test_history_ends_where_the_run_begins():
-    history = simulate_history(ZONES, MONDAY, 1)
+    history = simulate_history(ZONES, MONDAY, 1, 28)
     whole = simulate_people(ZONES, history.start, 29, 1)
 
     assert history.start == date(2025, 6, 16)

@@ -51,6 +51,19 @@ def test_a_refusal_is_one_line_and_its_exit_code(capsys):
     assert said.out == ""
 
 
+def test_a_mistake_of_ours_is_told_apart_from_a_failed_check(capsys, monkeypatch):
+    def broken() -> None:
+        raise KeyError("zone")
+
+    monkeypatch.setattr(cli, "load", lambda _: broken)
+
+    code, said = leave(["check"], capsys)
+
+    assert code == 70
+    assert said.err.splitlines()[0].startswith("Traceback")
+    assert said.err.splitlines()[-1].startswith("wattproof check: our fault (KeyError)")
+
+
 def test_wrong_use_exits_with_2(capsys):
     code, _ = leave(["check"], capsys)
 
