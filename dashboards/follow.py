@@ -36,7 +36,7 @@ class Facts:
     """What the journal says so far. Written only by `absorb`; views read it under the follower's lock."""
 
     rows: int = 0
-    at: datetime | None = None  # site time of the newest row
+    at: datetime | None = None  # site time: that of the newest readings; before the first, of the newest row
     read_at: datetime | None = None  # site time of the newest readings
     read_wall: datetime | None = None
     pace: deque[tuple[datetime, datetime]] = field(default_factory=lambda: deque(maxlen=PACE_ROWS))
@@ -90,10 +90,11 @@ class Follower:
 def absorb(facts: Facts, row: Row, power_point: str = "") -> None:
     """Take one journal row into the facts."""
     facts.rows = row.number
-    facts.at = max(row.at, facts.at or row.at)
     take = _TAKE.get(row.kind)
     if take is not None:
         take(facts, row)
+    # Not of any row: an import is dated by the calendar, and a simulated site may live in another year.
+    facts.at = facts.read_at or row.at
     if row.kind == "readings" and power_point in row.body["values"]:
         value = row.body["values"][power_point][0]
         if value is not None:

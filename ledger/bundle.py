@@ -60,10 +60,14 @@ class Bundle:
         """Read a bundle; FormatError unless it is canonical and its digest fits. Nothing in it is proven by that."""
         if len(data) > BUNDLE_BYTES_MAX:
             raise FormatError(f"a bundle has at most {BUNDLE_BYTES_MAX} bytes, got {len(data)}")
-        content, closing = data[:-HASH_BYTES], data[-HASH_BYTES:]
-        if digest(content) != closing:
+        if digest(data[:-HASH_BYTES]) != data[-HASH_BYTES:]:
             raise FormatError("the closing digest does not fit: the file was damaged or altered; copy it again")
-        value = decode(content)
+        return cls.decode_damaged(data)
+
+    @classmethod
+    def decode_damaged(cls, data: bytes) -> "Bundle":
+        """Read what can be read, whatever the closing digest says: only to name the entry that was altered."""
+        value = decode(data[:-HASH_BYTES])
         if not isinstance(value, dict) or {key: type(item) for key, item in value.items()} != _TYPES or value["format"] != BUNDLE_FORMAT:
             raise FormatError(f"expected a file of format {BUNDLE_FORMAT!r}")
         return cls(

@@ -158,7 +158,10 @@ def member_data_key(reader: Reader, envelope: EnvelopeKey, member: str) -> bytes
     founding = reader.group(1).founding
     if member not in founding.data_keys:
         raise LedgerError(f"{member} is not a founding member of group {founding.name}")
-    return unwrap_data_key(founding.data_keys[member], envelope, founding.log, EPOCH_FIRST)
+    try:
+        return unwrap_data_key(founding.data_keys[member], envelope, founding.log, EPOCH_FIRST)
+    except LedgerError as error:
+        raise LedgerError(f"entry 0, the founding: {error}") from None
 
 
 def issue_gateway(folder: Path, site: str, at: datetime | None = None) -> str:
@@ -291,7 +294,7 @@ def make_bundle(folder: Path, out: Path | None = None, period: tuple[int, int] |
     finally:
         reader.close()
     if out is not None:
-        write_whole(out, bundle.encode())
+        write_whole(out, bundle.encode(), mode=0o600)  # its bodies lie open: whoever reads the file reads the building
     return bundle
 
 

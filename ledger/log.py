@@ -116,9 +116,13 @@ class Reader:
         first = next(rows, None)
         if first is None:
             raise LedgerError(f"{self.path}: the log is empty; the group was never founded")
-        group = Group.found(first.entry, Body.decode(first.box))
-        for row in rows:
-            group.apply(row.number, row.entry, Body.decode(row.box))
+        row = first
+        try:
+            group = Group.found(first.entry, Body.decode(first.box))
+            for row in rows:
+                group.apply(row.number, row.entry, Body.decode(row.box))
+        except (FormatError, RefusedError) as error:
+            raise _altered(row.number, error) from None
         return group
 
     def last(self, source: str) -> Last | None:
@@ -360,7 +364,11 @@ def _decoded(number: int, leaf: bytes) -> Entry:
     try:
         return Entry.decode(leaf)
     except FormatError as error:
-        raise FormatError(f"entry {number} was altered on this disk: {error}; restore the log from a backup") from None
+        raise _altered(number, error) from None
+
+
+def _altered(number: int, error: LedgerError) -> FormatError:
+    return FormatError(f"entry {number} was altered on this disk: {error}; restore the log from a backup")
 
 
 def _check_signatures(group: Group, signed: Signed) -> None:

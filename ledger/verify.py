@@ -116,7 +116,7 @@ class _Inspection:
 
     def _stops(self, number: int) -> str:
         """Why nothing after a failed step can be checked; empty when the rest still tells something."""
-        if number == 1:
+        if number == 1 and not hasattr(self, "leaves"):
             return "not checked: the container cannot be read"
         if number == 2 and (self.by.trust is not None or not hasattr(self, "group")):
             return "not checked: the keys in this bundle are not those the inspector holds"
@@ -135,10 +135,23 @@ class _Inspection:
 
 
 def _check_container(this: _Inspection) -> str:
-    this.bundle = bundle = Bundle.decode(this.data)
-    this.checkpoint = bundle.note.checkpoint
-    this.leaves = [_leaf(piece) for piece in bundle.pieces]
-    numbers = [leaf.number for leaf in this.leaves]
+    try:
+        return _take_in(this, Bundle.decode(this.data))
+    except FormatError as damage:
+        # The file is refused; where its parts can still be read, the steps that follow name the entry that was altered.
+        try:
+            _take_in(this, Bundle.decode_damaged(this.data))
+        except VerificationError as error:
+            raise VerificationError(f"{damage}; {error}", entry=error.entry, evidence=error.evidence) from None
+        except FormatError:
+            pass
+        raise damage from None
+
+
+def _take_in(this: _Inspection, bundle: Bundle) -> str:
+    leaves = [_leaf(piece) for piece in bundle.pieces]
+    numbers = [leaf.number for leaf in leaves]
+    this.bundle, this.checkpoint = bundle, bundle.note.checkpoint
     size = this.checkpoint.size
     if not numbers or numbers != sorted(set(numbers)) or numbers[0] != 0 or numbers[-1] != size - 1:
         raise VerificationError(f"expected entries in order from 0 to {size - 1}, the checkpoint's last; got {_span(numbers)}")
@@ -146,8 +159,9 @@ def _check_container(this: _Inspection) -> str:
         raise VerificationError(f"the bundle says it holds all of {bundle.first} to {bundle.end - 1}, and does not")
     if this.whole and ((bundle.first, bundle.end) != (0, size) or bundle.seen_size or bundle.seen_proof):
         raise VerificationError("a bundle without proofs holds every entry from the first to the checkpoint's last, and no other proof")
-    if not this.whole and len(bundle.proofs) != len(this.leaves):
-        raise VerificationError(f"expected a proof for each of {len(this.leaves)} entries, got {len(bundle.proofs)}")
+    if not this.whole and len(bundle.proofs) != len(leaves):
+        raise VerificationError(f"expected a proof for each of {len(leaves)} entries, got {len(bundle.proofs)}")
+    this.leaves = leaves  # from here on the steps that follow have what they need
     return f"{len(this.data)} bytes, {len(this.leaves)} entries" + ("" if this.whole else f", all of {bundle.first} to {bundle.end - 1}")
 
 
@@ -171,7 +185,10 @@ def _check_trust(this: _Inspection) -> str:
     first = this.leaves[0]
     if first.body is None:
         raise VerificationError("the founding entry has no open body", entry=0)
-    group = Group.found(first.entry, first.body)
+    try:
+        group = Group.found(first.entry, first.body)
+    except (RefusedError, FormatError) as error:
+        raise _fault(first, f"founds no group: {error}") from None
     if this.bundle.group != group.id:
         raise VerificationError("the bundle's group is not the one its founding entry makes", entry=0, evidence=first.data)
     trust = this.by.trust
@@ -426,21 +443,35 @@ def _difference(sealed: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _check_bodies(this: _Inspection) -> str:
-    closed = 0
+    closed: list[_Leaf] = []
     data_key = _data_key(this)
     for leaf in this.leaves:
         if leaf.body is None and data_key is not None:
             leaf.body = _opened(leaf, data_key)
         if leaf.body is None:
-            closed += 1
+            _must_be_sealed(leaf)
+            closed.append(leaf)
         elif leaf.body.root != leaf.entry.body:
             raise _fault(leaf, "has another body than the one that was signed")
         if leaf.piece.epoch not in (0, EPOCH_FIRST):
             raise _fault(leaf, f"has a body of an unknown epoch {leaf.piece.epoch}")
+    if closed and any(leaf.body is not None for leaf in this.leaves if not leaf.entry.rule.open):
+        # Whoever opened the others had the key: these do not open with it, or are kept back.
+        raise _fault(closed[0], f"has a body that lies sealed while others lie open: it was altered or is kept back ({len(closed)} such)")
     fields = sum(len(leaf.body.fields) for leaf in this.leaves if leaf.body)
-    return f"{len(this.leaves) - closed} bodies with {fields} fields" + (
-        f"; {closed} are sealed for members and were not opened" if closed else ""
+    return f"{len(this.leaves) - len(closed)} bodies with {fields} fields" + (
+        f"; {len(closed)} are sealed for members and were not opened" if closed else ""
     )
+
+
+def _must_be_sealed(leaf: _Leaf) -> None:
+    """The epoch beside a body is nobody's signature: what it calls sealed must not be the open body."""
+    try:
+        root = Body.decode(leaf.piece.body).root
+    except FormatError:
+        return
+    if root == leaf.entry.body:
+        raise _fault(leaf, f"has an open body that is called sealed in epoch {leaf.piece.epoch}")
 
 
 def _data_key(this: _Inspection) -> bytes | None:

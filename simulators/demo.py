@@ -106,6 +106,7 @@ class Demo:
         self._folders = folders
 
     def _prepare(self) -> None:
+        self.state.make()
         for folder in self._folders:
             site = work_copy(folder, self.wish.state / "work")
             state = self.state.site(site.name)

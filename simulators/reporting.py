@@ -72,7 +72,7 @@ class Evidence:
 
 def gather_evidence(founded: Founded, state: StateFolder, out: Path) -> Evidence:
     """Take the bundle and the government's trust file out, verify the one against the other, and count what is sealed."""
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
     bundle, trust_file = out / f"{founded.name}.bundle", out / f"{founded.name}.trust.json"
     try:
         make_bundle(founded.folder, bundle)

@@ -17,6 +17,10 @@ class StateFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def make(self) -> Path:
+        """The folder itself, before anything else is put into it."""
+        return self._made()
+
     def site(self, name: str) -> Path:
         return self._made("sites", name)
 
@@ -29,7 +33,10 @@ class StateFolder:
     def _made(self, *parts: str) -> Path:
         folder = self.root.joinpath(*parts)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            # What people did and what was said of a building is its owner's: nobody else on this machine looks into a state folder.
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for level in range(len(parts)):
+                self.root.joinpath(*parts[: level + 1]).mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise StateError(f"{folder}: cannot be made ({error.strerror}); choose another place with --state") from None
         return folder

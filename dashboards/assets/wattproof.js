@@ -220,9 +220,12 @@
 
     // ---------------------------------------------------------------- grids and dialogs
 
+    // A room's name is looked for as one phrase: "core mid" must not find core bottom's hu-mid-ity.
+    const phrase = (text) => page.outlines?.rooms.some((r) => r.name.toUpperCase() === text.toUpperCase()) ? [text] : text.split(" ");
+
     function filter(text) {
         if (text === undefined || !byId("points-grid") || !window.dash_ag_grid) return;
-        window.dash_ag_grid.getApiAsync("points-grid").then((api) => api.setGridOption("quickFilterText", text || "")).catch(() => {});
+        window.dash_ag_grid.getApiAsync("points-grid").then((api) => { api.setGridOption("quickFilterParser", phrase); api.setGridOption("quickFilterText", text || ""); }).catch(() => {});
     }
 
     function choose_point(rows) {

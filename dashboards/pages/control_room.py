@@ -235,8 +235,7 @@ def _alarms(words: Words) -> Any:
         column("at", words["time"], 94),
         numeric("priority", words["priority_short"], 44),
         column("state", words["state"], 100),
-        column("message", words["message"]),
-        column("source", words["source"], 100),
+        column("message", words["message"], wrapText=True, autoHeight=True, cellClass="wrapped"),
     ]
     tools = html.Div(
         [button(words["acknowledge"], "acknowledge"), html.Span(words["alarm_choose"], id="alarm-said", className="quiet")],
@@ -260,14 +259,14 @@ def _filter(words: Words) -> Any:
 
 def _points(words: Words, lang: str) -> list[Any]:
     columns = [
-        column("place", words["place"], 136),
-        column("kind", words["kind"], minWidth=170),
+        column("place", words["place"], 132),
+        column("kind", words["kind"], minWidth=150),
         numeric("value", words["value"], 76),
         column("unit", words["unit"], 56),
-        numeric("held", words["held"], 88),
-        column("quality", words["quality"], 84),
-        numeric("age", words["age_column"], 66),
-        column("point", words["point"], 150),
+        numeric("held", words["held"], 92),
+        column("quality", words["quality"], 80),
+        numeric("age", words["age_column"], 58),
+        column("point", words["point"], 146),
     ]
     return [
         grid("points-grid", columns, words, height_px=420, selectable=True),
@@ -281,7 +280,7 @@ def _point(row: view.PointRow, words: Words) -> dict[str, Any]:
     reason = words.get(f"reason_{row.reason}", row.reason) if row.reason else ""
     quality = words[f"quality_{row.quality}"]
     return {
-        "id": row.id, "place": row.place, "point": row.id, "kind": kind_words(row.brick),
+        "id": row.id, "place": row.place, "point": row.id, "kind": kind_words(row.brick, words),
         "value": reading(row.value), "unit": unit_sign(row.unit), "quality": f"{quality} ({reason})" if reason else quality,
         "age": age(row.age_s), "held": reading(row.held), "writable": row.writable,
         "tone": {"stale": "stale", "bad": "bad", "none": "quiet", "uncertain": "stale"}.get(row.quality, ""),
@@ -293,16 +292,19 @@ def short(point: str) -> str:
     return point.rpartition(".")[2] if "." in point else point
 
 
-def kind_words(brick: str) -> str:
-    """A Brick class as words."""
-    return brick.replace("_", " ")
+def kind_words(brick: str, words: Words) -> str:
+    """A Brick class in the trade's words; one that has none in its own."""
+    return words.get(f"kind_{brick}", brick.replace("_", " "))
 
 
 # ---------------------------------------------------------------- wishes
 
 
 def _override(building: Building, words: Words) -> list[Any]:
-    data = [{"value": p.id, "label": f"{building.place_of.get(p.id, p.owner)} · {p.id}"} for p in building.points.writable]
+    data = [
+        {"value": p.id, "label": f"{building.place_of.get(p.id, p.owner)} · {kind_words(p.brick, words)} ({p.id})"}
+        for p in building.points.writable
+    ]
     columns = [
         column("at", words["time"], 96),
         column("point", words["point"], 150),

@@ -103,7 +103,7 @@ def entry_detail(archive: Archive, group: str, number_: int, kind: str, lang: st
         [words["wall_time_word"], _time(row.wall)], [words["summary"], row.summary], [words["hash"], html.Span(row.hash, className="mono")],
     ]  # fmt: skip
     lines = [[name, html.Span(text, className="mono")] for name, text in body_lines(body)]
-    content = table([words["body"], ""], lines) if lines else html.P(words["body_sealed"], className="quiet")
+    content = table([words["field"], words["value"]], lines) if lines else html.P(words["body_sealed"], className="quiet")
     return html.Div([table(["", ""], facts), html.H3(words["body"]), content])
 
 
@@ -142,7 +142,7 @@ def _columns(words: Words) -> list[Any]:
     return [
         numeric("number", words["number"], 66),
         column("kind", words["kind"], 140),
-        column("at", words["time"], 100),
+        column("at", words["site_time_word"], 126),
         column("source", words["source"], 160),
         column("summary", words["summary"], minWidth=200),
     ]
@@ -168,14 +168,14 @@ def _groups(rows: Sequence[GroupRow], words: Words) -> Any:
         ]
         for r in rows
     ]  # fmt: skip
-    return table([words[h] for h in heads], lines)
+    return html.Div([table([words[h] for h in heads], lines), html.P(words["times_utc"], className="quiet")])
 
 
 def _overloads(lines: Sequence[AlarmLine], words: Words) -> Any:
     if not lines:
         return html.P(words["overloads_none"], className="quiet")
     rows = [[str(a.number), _time(a.at), words.get(f"alarm_{a.state}", a.state), a.message] for a in lines]
-    return table([words["entry"], words["time"], words["state"], words["message"]], rows)
+    return table([words["entry"], words["site_time_word"], words["state"], words["message"]], rows)
 
 
 def _devices(rows: Sequence[EntryRow], words: Words) -> Any:

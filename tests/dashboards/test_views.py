@@ -176,3 +176,12 @@ def test_the_owner_sees_claims_of_his_site_and_who_vouches_for_devices(live_site
     assert (vouched["main_meter"], vouched["ahu_1"]) == ("own_certificate", "gateway_fingerprint")
     assert vouched["floor_1"] == "not_enrolled"
     assert page.money is None
+
+
+def test_a_row_dated_by_the_calendar_does_not_move_the_clock_of_a_simulated_site(desk, live_site):
+    """Wishes end and trends begin by the site's time; an import that was made years later must not shift them."""
+    body = {"models": [], "version": "0.1.0", "counts": {}}
+    live_site.journal.append([Record("import", live_site.at + timedelta(days=400), body)])
+
+    assert desk.site_now() == live_site.at
+    assert len(desk.last_day("em_main.power")) > 50

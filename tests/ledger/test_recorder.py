@@ -504,3 +504,33 @@ def test_a_demo_day_is_sealed_in_a_few_seconds(town: Town) -> None:
     delay = recorder.delay()
     assert delay.count == 20 * 63
     assert delay.p95_s < 5
+
+
+def test_a_witness_that_dies_in_mid_run_stops_no_sealing_and_all_is_final_when_it_is_back(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.recorder.WITNESS_PAUSE_S", 0.0)
+    recorder = town.recorder()
+    recorder.open()
+    town.live()
+    recorder.step()
+    assert recorder.cosign()
+    final = recorder.final_size
+    port = town.server.server_address[1]
+    town.server.shutdown()
+    town.server.server_close()
+
+    town.live()
+    assert recorder.step() == 2
+    assert (recorder.cosign(), recorder.behind, recorder.final_size) == (False, True, final)
+    again = WitnessServer(town.witness, port)
+    thread = threading.Thread(target=again.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    town.server = again
+    assert recorder.cosign()
+    assert not recorder.behind
+    recorder.close()
+    assert town.verify().ok
+    again.shutdown()
+    again.server_close()
+    thread.join()

@@ -213,3 +213,34 @@ def test_a_log_restored_from_an_old_backup_is_not_sealed_any_further(pier: Pier)
     assert process.returncode != 0
     assert StateError.__name__ in err
     assert "restore the log to size" in err
+
+
+def test_devices_are_enrolled_and_the_gateway_revoked_by_command_while_the_log_is_being_sealed(pier: Pier) -> None:
+    """Two processes seal one log by turns: nothing is lost, and after the revocation nothing of the gateway's enters."""
+    process = pier.seal()
+    words = [sys.executable, "-m", "twin", "device"]
+    state = ["--state", str(pier.state)]
+    for number in range(3):
+        pier.live(2)
+        done = subprocess.run(
+            [*words, "enrol", "harbour", f"pier:meter_{number}", *state], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    pier.wait_for("reading.batch", 6)
+    done = subprocess.run(
+        [*words, "revoke", "harbour", "pier:gateway", "--reason", "opened", *state], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    pier.live(2)
+    pier.wait_for("refused", 1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+    kinds = explorer.overview(pier.group).by_kind
+    assert (kinds["reading.batch"], kinds["refused"], kinds["device.enrol"], kinds["device.revoke"]) == (6, 1, 4, 1)
+    alarm = pier.journal.latest(["alarm"])[0].body
+    assert (alarm["source"], alarm["state"]) == ("pier:gateway", "raised")
+    refusal = explorer.entries(pier.group, pier.group / "keys", kinds=("refused",))[0]
+    assert "pier:gateway refused, revoked" in refusal.summary
+    steps = explorer.check(pier.group, pier.state / "witness" / "keys")
+    assert [f"{step.number}: {step.detail}" for step in steps if step.ok is False] == []

@@ -148,6 +148,8 @@ def test_private_keys_are_nobody_elses_to_read(demo, state):
 
     assert len(keys) > 6
     assert [k.name for k in keys if k.stat().st_mode & 0o077] == []
+    assert state.stat().st_mode & 0o777 == 0o700, "journals and histories tell who was in the building"
+    assert [b.name for b in state.rglob("*.bundle") if b.stat().st_mode & 0o077] == []
 
 
 def test_ctrl_c_gives_the_building_back_before_anything_else_ends(tmp_path):

@@ -46,3 +46,10 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path):
 
     with pytest.raises(StateError, match="cannot be made"):
         StateFolder(tmp_path).site("shed")
+
+
+def test_nobody_else_on_this_machine_looks_into_a_state_folder(tmp_path):
+    folder = StateFolder(tmp_path / "state")
+    made = [folder.site("tower"), folder.group("harbour"), folder.witness(), tmp_path / "state"]
+
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o700] * 4
