@@ -5,6 +5,7 @@ Baselines, sealing, witness and pages are child processes, each in its own proce
 """
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,14 @@ from typing import Any
 
 from simulators.children import Child
 from simulators.founding import Founded, found, meter_records
+from simulators.opening import require_plant
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls
 from simulators.running import RunningSite, RunReport, SiteParts
 from simulators.score import Score
 from simulators.wire.ports import require_free_tcp, require_free_udp
 from twin.clock import monotonic_s, wall_now
-from twin.errors import StateError
+from twin.errors import SiteError, StateError
 from twin.graph import Graph
 from twin.journal import Record
 from twin.points import read_points
@@ -81,7 +83,7 @@ class Demo:
         begun_s = monotonic_s()
         self._check()
         try:
-            self._prepare()
+            self._prepare_whole()
             self._start_children()
             asyncio.run(self._control())
             self._seal_the_rest()
@@ -92,8 +94,11 @@ class Demo:
 
     def _check(self) -> None:
         """Refuse what cannot work before anything is written."""
-        folders = list(dict.fromkeys([find_site(self.wish.site), find_site(SECOND_SITE)]))
-        for site in map(load_site, folders):
+        main, second = load_site(find_site(self.wish.site)), load_site(find_site(SECOND_SITE))
+        apart = second.name != main.name and second.group.name != main.group.name
+        sites = [main, second] if apart else [main]
+        require_plant(main, self.wish.period.engine, self.wish.period.start)
+        for site in sites:
             for name, connection in site.connections.items():
                 if connection.port:
                     require = require_free_udp if connection.protocol == "bacnet" else require_free_tcp
@@ -101,9 +106,18 @@ class Demo:
         if not self.wish.headless:
             require_free_tcp("127.0.0.1", self.wish.port, "the control room")
             require_free_tcp("127.0.0.1", self.wish.inspector_port, "the inspector's pages")
-        if self.wish.state.exists() and any(self.wish.state.iterdir()):
-            raise StateError(f"{self.wish.state}: not empty; choose an empty folder for --state, a demo never mixes with other state")
-        self._folders = folders
+        _require_empty(self.wish.state)
+        self._folders = [site.folder for site in sites]
+
+    def _prepare_whole(self) -> None:
+        """Prepare, and take away what was written when a site's files turn out to be wrong on the way."""
+        try:
+            self._prepare()
+        except SiteError:
+            for child in [*self._baselines.values(), *filter(None, [self._witness])]:
+                child.stop()
+            shutil.rmtree(self.wish.state, ignore_errors=True)
+            raise
 
     def _prepare(self) -> None:
         for folder in self._folders:
@@ -275,6 +289,15 @@ def _ledger(sites: Sequence[DemoSite]) -> dict[str, Any]:
         "verified": bool(found) and all(e.verified for e in found),
         "failed_steps": [step for e in found for step in e.failed_steps],
     }
+
+
+def _require_empty(folder: Path) -> None:
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise StateError(f"{folder}: not empty; choose an empty folder for --state, a demo never mixes with other state")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another place with --state") from None
 
 
 async def _stop_with(child: Child, stop: asyncio.Event) -> None:
