@@ -26,8 +26,10 @@ from twin.state import StateFolder
 State = Annotated[str | None, typer.Option("--state", help="where state lives")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
-group_app = typer.Typer(help="Groups: one owner with the government.", no_args_is_help=True)
-device_app = typer.Typer(help="Identities of gateways, meters and bus devices.", no_args_is_help=True)
+PLAIN: Any = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+group_app = typer.Typer(help="Groups: one owner with the government.", **PLAIN)
+device_app = typer.Typer(help="Identities of gateways, meters and bus devices.", **PLAIN)
 
 
 @contextmanager
