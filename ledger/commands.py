@@ -20,7 +20,7 @@ from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin import errors
 from twin.clock import wall_now
-from twin.site import state_root
+from twin.site import require_name, state_root
 from twin.state import StateFolder
 
 State = Annotated[str | None, typer.Option("--state", help="where state lives")]
@@ -78,6 +78,10 @@ def group_create(
     as_json: AsJson = False,
 ) -> None:
     """Found a group with the government."""
+    try:
+        require_name(name)
+    except ValueError as refused:
+        raise errors.StateError(f"a group's {refused}") from None
     with _said_plainly():
         folder = StateFolder(state_root(state)).group(name)
         group = custody.found_group(folder, name, owner, WitnessClient(url), simulated=simulated)

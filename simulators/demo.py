@@ -32,6 +32,7 @@ SECOND_SITE = "corner_clinic"  # the second owner, so that isolation can be seen
 BASELINES = ("bau", "code")
 BASELINE_TIMEOUT_S = 600  # a month of EnergyPlus takes under a minute; ten mean trouble
 LIVE_DAYS = 30
+MIND_S = 1.0  # how soon a person hears that a child is gone
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,9 @@ class Demo:
         speed = None if self.wish.headless else self.wish.speed
         self.say(f"controlling over BACnet/IP and Modbus TCP{'' if speed is None else f' at {speed:g}x; Ctrl-C gives the building back'}")
         references = asyncio.create_task(self._await_references(stop))
+        minding = asyncio.create_task(self._mind_children())
         try:
-            await asyncio.gather(*[self._drive(each, speed, stop) for each in self.sites])
+            await self._drive_all(speed, stop)
             if not stop.is_set():
                 await references
             if not self.wish.headless and not stop.is_set():
@@ -178,6 +180,23 @@ class Demo:
                 await stop.wait()
         finally:
             references.cancel()
+            minding.cancel()
+
+    async def _drive_all(self, speed: float | None, stop: asyncio.Event) -> None:
+        """One owner's trouble does not end another's control; it is raised when all have given their buildings back."""
+        done = await asyncio.gather(*[self._drive(each, speed, stop) for each in self.sites], return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
+    async def _mind_children(self) -> None:
+        """Control goes on without its children, but somebody must be told that one is gone."""
+        minded = [*self._sealers, *self._pages, *filter(None, [self._witness])]
+        while minded:
+            for child in [child for child in minded if not child.running]:
+                minded.remove(child)
+                self.say(f"{child.name} has ended by itself; control goes on without it, start the demo anew to have it back ({child.log})")
+            await asyncio.sleep(MIND_S)
 
     async def _drive(self, each: DemoSite, speed: float | None, stop: asyncio.Event) -> None:
         """The main site is driven here; another owner's site in a process of its own, as it would be in life."""
@@ -185,7 +204,11 @@ class Demo:
             await self._drive_apart(each, speed, stop)
             return
         each.running = RunningSite(each.parts)
-        each.report = await each.running.run(speed=speed, stop=stop)
+        try:
+            each.report = await each.running.run(speed=speed, stop=stop)
+        finally:
+            if each.report is None:
+                stop.set()  # without the main site there is nothing more to show
         if release := each.report.release:
             self._say_released(each, release.points, release.seconds, len(release.not_released))
 
@@ -197,6 +220,9 @@ class Demo:
         ending = asyncio.create_task(_stop_with(child, stop))
         try:
             row = await asyncio.to_thread(child.object, None)
+        except StateError as error:
+            self.say(f"{error}; the other site goes on")
+            raise
         finally:
             ending.cancel()
         release = row["release"]
