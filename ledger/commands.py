@@ -20,14 +20,16 @@ from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin import errors
 from twin.clock import wall_now
-from twin.site import state_root
+from twin.site import require_name, state_root
 from twin.state import StateFolder
 
 State = Annotated[str | None, typer.Option("--state", help="where state lives")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
-group_app = typer.Typer(help="Groups: one owner with the government.", no_args_is_help=True)
-device_app = typer.Typer(help="Identities of gateways, meters and bus devices.", no_args_is_help=True)
+PLAIN: Any = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
+
+group_app = typer.Typer(help="Groups: one owner with the government.", **PLAIN)
+device_app = typer.Typer(help="Identities of gateways, meters and bus devices.", **PLAIN)
 
 
 @contextmanager
@@ -76,6 +78,10 @@ def group_create(
     as_json: AsJson = False,
 ) -> None:
     """Found a group with the government."""
+    try:
+        require_name(name)
+    except ValueError as refused:
+        raise errors.StateError(f"a group's {refused}") from None
     with _said_plainly():
         folder = StateFolder(state_root(state)).group(name)
         group = custody.found_group(folder, name, owner, WitnessClient(url), simulated=simulated)

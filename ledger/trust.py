@@ -10,6 +10,7 @@ from ledger.group import GOVERNMENT, OWNER, Group, WitnessKey
 from ledger.keys import PublicKey
 
 TRUST_FORMAT = "wattproof trust 1"
+_ASK = "ask the government for one: wattproof group trust NAME --out FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ class Trust:
         """Read a trust file; FormatError says what is wrong with it."""
         try:
             facts = json.loads(text)
+            if not isinstance(facts, dict) or "format" not in facts:
+                raise FormatError(f"expected a file of format {TRUST_FORMAT!r}, got another kind of file; {_ASK}")
             if facts["format"] != TRUST_FORMAT:
                 raise FormatError(f"expected a file of format {TRUST_FORMAT!r}, got {facts['format']!r}")
             return cls._from_facts(facts)
-        except (ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"not a trust file ({error!r}); ask the government for one: wattproof group trust NAME --out FILE") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise FormatError(f"not a trust file ({type(error).__name__}: {str(error)[:100]}); {_ASK}") from None
 
     @classmethod
     def _from_facts(cls, facts: Mapping[str, Any]) -> "Trust":

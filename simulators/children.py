@@ -1,4 +1,4 @@
-"""Child processes of a simulated site: each in its own process session, its words logged, ended in bounded time."""
+"""Child processes of a simulated site: each in its own process session, its words logged, ended in bounded time, and never left behind."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+from twin.cli import main
 from twin.errors import StateError
 from twin.site import product_root
 
@@ -20,7 +21,10 @@ LAST_WORDS = 3  # lines of a dead child's log that go into the error
 
 
 class Child:
-    """One command of ours in its own process session, so that Ctrl-C reaches the parent first and it ends the rest in order."""
+    """One command of ours in its own process session, so that Ctrl-C reaches the parent first and it ends the rest in order.
+
+    Its standard input is a pipe that only the parent holds: when that closes, the parent is gone, however it went, and the child ends too.
+    """
 
     def __init__(self, name: str, words: Sequence[str], log: Path) -> None:
         self.name = name
@@ -29,10 +33,10 @@ class Child:
         paths = [str(product_root()), *filter(None, [os.environ.get("PYTHONPATH")])]
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 (our own command line, no shell)
-                [sys.executable, "-m", "twin", *words],
+                [sys.executable, "-m", "simulators.children", *words],
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             )
@@ -85,3 +89,16 @@ class Child:
     def _last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-LAST_WORDS:]) or f"no words; its log is {self.log}"
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(STOP_TIMEOUT_S)
+    os._exit(1)  # asked to end, and did not
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True, name="parent").start()
+    main()

@@ -5,6 +5,7 @@ Baselines, sealing, witness and pages are child processes, each in its own proce
 """
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,14 @@ from typing import Any
 
 from simulators.children import Child
 from simulators.founding import Founded, found, meter_records
+from simulators.opening import require_plant
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.reporting import Evidence, Reference, carbon, comfort_row, energy, gather_evidence, outcomes, shortfalls, sized_apart
 from simulators.running import RunningSite, RunReport, SiteParts
 from simulators.score import Score
 from simulators.wire.ports import require_free_tcp, require_free_udp
 from twin.clock import monotonic_s, wall_now
-from twin.errors import StateError
+from twin.errors import SiteError, StateError
 from twin.graph import Graph
 from twin.journal import Record
 from twin.points import read_points
@@ -30,6 +32,7 @@ SECOND_SITE = "corner_clinic"  # the second owner, so that isolation can be seen
 BASELINES = ("bau", "code")
 BASELINE_TIMEOUT_S = 600  # a month of EnergyPlus takes under a minute; ten mean trouble
 LIVE_DAYS = 30
+MIND_S = 1.0  # how soon a person hears that a child is gone
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Demo:
         begun_s = monotonic_s()
         self._check()
         try:
-            self._prepare()
+            self._prepare_whole()
             self._start_children()
             asyncio.run(self._control())
             self._seal_the_rest()
@@ -92,8 +95,11 @@ class Demo:
 
     def _check(self) -> None:
         """Refuse what cannot work before anything is written."""
-        folders = list(dict.fromkeys([find_site(self.wish.site), find_site(SECOND_SITE)]))
-        for site in map(load_site, folders):
+        main, second = load_site(find_site(self.wish.site)), load_site(find_site(SECOND_SITE))
+        apart = second.name != main.name and second.group.name != main.group.name
+        sites = [main, second] if apart else [main]
+        require_plant(main, self.wish.period.engine, self.wish.period.start)
+        for site in sites:
             for name, connection in site.connections.items():
                 if connection.port:
                     require = require_free_udp if connection.protocol == "bacnet" else require_free_tcp
@@ -101,9 +107,18 @@ class Demo:
         if not self.wish.headless:
             require_free_tcp("127.0.0.1", self.wish.port, "the control room")
             require_free_tcp("127.0.0.1", self.wish.inspector_port, "the inspector's pages")
-        if self.wish.state.exists() and any(self.wish.state.iterdir()):
-            raise StateError(f"{self.wish.state}: not empty; choose an empty folder for --state, a demo never mixes with other state")
-        self._folders = folders
+        _require_empty(self.wish.state)
+        self._folders = [site.folder for site in sites]
+
+    def _prepare_whole(self) -> None:
+        """Prepare, and take away what was written when a site's files turn out to be wrong on the way."""
+        try:
+            self._prepare()
+        except SiteError:
+            for child in [*self._baselines.values(), *filter(None, [self._witness])]:
+                child.stop()
+            shutil.rmtree(self.wish.state, ignore_errors=True)
+            raise
 
     def _prepare(self) -> None:
         self.state.make()
@@ -156,8 +171,9 @@ class Demo:
         speed = None if self.wish.headless else self.wish.speed
         self.say(f"controlling over BACnet/IP and Modbus TCP{'' if speed is None else f' at {speed:g}x; Ctrl-C gives the building back'}")
         references = asyncio.create_task(self._await_references(stop))
+        minding = asyncio.create_task(self._mind_children())
         try:
-            await asyncio.gather(*[self._drive(each, speed, stop) for each in self.sites])
+            await self._drive_all(speed, stop)
             if not stop.is_set():
                 await references
             if not self.wish.headless and not stop.is_set():
@@ -165,6 +181,23 @@ class Demo:
                 await stop.wait()
         finally:
             references.cancel()
+            minding.cancel()
+
+    async def _drive_all(self, speed: float | None, stop: asyncio.Event) -> None:
+        """One owner's trouble does not end another's control; it is raised when all have given their buildings back."""
+        done = await asyncio.gather(*[self._drive(each, speed, stop) for each in self.sites], return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
+    async def _mind_children(self) -> None:
+        """Control goes on without its children, but somebody must be told that one is gone."""
+        minded = [*self._sealers, *self._pages, *filter(None, [self._witness])]
+        while minded:
+            for child in [child for child in minded if not child.running]:
+                minded.remove(child)
+                self.say(f"{child.name} has ended by itself; control goes on without it, start the demo anew to have it back ({child.log})")
+            await asyncio.sleep(MIND_S)
 
     async def _drive(self, each: DemoSite, speed: float | None, stop: asyncio.Event) -> None:
         """The main site is driven here; another owner's site in a process of its own, as it would be in life."""
@@ -172,7 +205,11 @@ class Demo:
             await self._drive_apart(each, speed, stop)
             return
         each.running = RunningSite(each.parts)
-        each.report = await each.running.run(speed=speed, stop=stop)
+        try:
+            each.report = await each.running.run(speed=speed, stop=stop)
+        finally:
+            if each.report is None:
+                stop.set()  # without the main site there is nothing more to show
         if release := each.report.release:
             self._say_released(each, release.points, release.seconds, len(release.not_released))
 
@@ -184,6 +221,9 @@ class Demo:
         ending = asyncio.create_task(_stop_with(child, stop))
         try:
             row = await asyncio.to_thread(child.object, None)
+        except StateError as error:
+            self.say(f"{error}; the other site goes on")
+            raise
         finally:
             ending.cancel()
         release = row["release"]
@@ -277,6 +317,15 @@ def _ledger(sites: Sequence[DemoSite]) -> dict[str, Any]:
         "verified": bool(found) and all(e.verified for e in found),
         "failed_steps": [step for e in found for step in e.failed_steps],
     }
+
+
+def _require_empty(folder: Path) -> None:
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise StateError(f"{folder}: not empty; choose an empty folder for --state, a demo never mixes with other state")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another place with --state") from None
 
 
 async def _stop_with(child: Child, stop: asyncio.Event) -> None:

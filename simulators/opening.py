@@ -41,7 +41,7 @@ def read_settings(site: Site) -> PlantSettings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SiteError(f"{path}: no such file; only a site with a plant.toml can be simulated") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SiteError(f"{path}: not readable as TOML ({error})") from None
     known = {f.name for f in fields(PlantSettings)}
     unknown = sorted(set(values) - known)
@@ -61,14 +61,19 @@ def read_settings(site: Site) -> PlantSettings:
     return settings
 
 
+def require_plant(site: Site, engine: str | None, start: str | None) -> None:
+    """SiteError unless the site has a plant that can be opened with this engine and start (None: the site's own)."""
+    settings = read_settings(site)
+    _engine(settings, engine)
+    month_day(start or settings.start, SIMULATED_YEAR)
+
+
 def open_plant(
     site: Site, graph: Asks, *, engine: str | None = None, variant: str = "bau", start: str | None = None, days: int = 1, seed: int = 1
 ) -> Plant:
     """The site's plant, not yet started. Where EnergyPlus is asked for and absent, an rc plant stands in and its note says so."""
     settings = read_settings(site)
-    wanted = engine or settings.engine
-    if wanted not in ENGINES:
-        raise SiteError(f"plant must be one of {', '.join(ENGINES)}, got {wanted!r}")
+    wanted = _engine(settings, engine)
     try:
         period = Period(month_day(start or settings.start, SIMULATED_YEAR), days, site.zone)
     except ValueError as error:
@@ -79,6 +84,13 @@ def open_plant(
         except MissingError as error:
             return _rc(site, graph, settings, period, seed, variant, note=f"rc stands in for energyplus: {error}")
     return _rc(site, graph, settings, period, seed, variant, note="")
+
+
+def _engine(settings: PlantSettings, engine: str | None) -> str:
+    wanted = engine or settings.engine
+    if wanted not in ENGINES:
+        raise SiteError(f"plant must be one of {', '.join(ENGINES)}, got {wanted!r}")
+    return wanted
 
 
 def people_before(
@@ -110,6 +122,9 @@ def _rc(site: Site, graph: Asks, settings: PlantSettings, period: Period, seed: 
     weather = _rc_weather(site, settings)
     if weather.synthetic:
         note = "; ".join(x for x in (note, f"the weather is synthetic ({weather.name})") if x)
+    known = [f.name for f in fields(RcParameters)]
+    if unknown := sorted(set(settings.rc) - set(known)):
+        raise SiteError(f"{site.plant_file}: [rc] unknown key {unknown[0]!r}; known keys: {', '.join(known)}")
     try:
         parameters = RcParameters(**settings.rc)
     except (TypeError, ValueError) as error:

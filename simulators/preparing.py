@@ -13,6 +13,7 @@ from controls.strategies import find_strategies
 from simulators.opening import open_plant, people_before
 from simulators.plant import Plant
 from simulators.running import RecordMaker, SiteParts
+from twin.errors import StateError
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record
@@ -37,7 +38,10 @@ class Period:
 def work_copy(folder: Path, work: Path) -> Site:
     """Copy a site's folder, so that a simulation never writes into the original; SiteError before anything is copied."""
     name = load_site(folder).name
-    return load_site(Path(shutil.copytree(folder, work / name)))
+    try:
+        return load_site(Path(shutil.copytree(folder, work / name)))
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be copied to {work} ({error}); check the disk and who may read and write there") from None
 
 
 def make_twin(site: Site, state: Path, at: datetime) -> Imported:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def check_site(folder: Path) -> list[Finding]:
         site = load_site(folder)
     except SiteError as error:
         return [Finding("site.toml", str(error))]
-    findings = [*_models(site), *_twin_is_fresh(site), *tariff_findings(folder / "tariff.csv")]
+    findings = [*_models(site), *_plant_is_readable(site), *_twin_is_fresh(site), *tariff_findings(folder / "tariff.csv")]
     if not site.twin_file.exists():
         return findings
     try:
@@ -49,11 +50,20 @@ def _models(site: Site) -> Iterator[Finding]:
         yield Finding("models", f"{site.folder / 'models'} holds no .ifc file; put the building's models there")
 
 
+def _plant_is_readable(site: Site) -> Iterator[Finding]:
+    """Its keys are the simulator's to know; whoever opens the plant checks them."""
+    try:
+        if site.simulated:
+            tomllib.loads(site.plant_file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        yield Finding("plant.toml", f"not readable as TOML ({error}); correct it, or take it away from a real site")
+
+
 def _twin_is_fresh(site: Site) -> Iterator[Finding]:
     if not site.twin_file.exists():
         yield Finding("twin.ttl", f"not made yet; run `wattproof import {site.name}`")
         return
-    with site.twin_file.open(encoding="utf-8") as file:
+    with site.twin_file.open(encoding="utf-8", errors="replace") as file:
         header = "".join(line for _, line in zip(range(HEADER_LINES_MAX), file, strict=False) if line.startswith("#"))
     for model in site.models:
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
@@ -114,8 +124,13 @@ def tariff_findings(path: Path) -> Iterator[Finding]:
     """tariff.csv must price each hour of the day once."""
     if not path.exists():
         return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        yield Finding("tariff.csv", f"not readable as UTF-8 text ({error}); export it as CSV in UTF-8")
+        return
     priced = [0] * 24
-    for number, row in enumerate(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()), 2):
+    for number, row in enumerate(csv.DictReader(text.splitlines()), 2):
         cells = [(row.get(c) or "").strip() for c in ("from_hour", "to_hour", "cents_per_kwh")]
         if not all(re.fullmatch(r"\d+", c) for c in cells) or not int(cells[0]) < int(cells[1]) <= 24:
             yield Finding(

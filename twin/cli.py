@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "doctor": ("twin.commands:doctor", "what this machine has and lacks; --install brings what it may"),
     "test": ("twin.commands:run_tests", "every check and test of the product"),
 }
-OUR_FAULT = 70
+WRONG_USE, OUR_FAULT, INTERRUPTED = 2, 70, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,25 +63,40 @@ def load(name: str) -> Any:
 
 
 def _run(name: str, words: list[str]) -> int:
-    import typer
+    from typer.exceptions import TyperException
 
-    command = load(name)
-    app = command
-    if not isinstance(command, typer.Typer):
-        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        app.command(name)(command)
     try:
-        app(args=words, prog_name=f"wattproof {name}")
+        code = _app(name)(args=words, prog_name=f"wattproof {name}", standalone_mode=False)
     except WattproofError as error:
         print(f"wattproof {name}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"wattproof {name}: interrupted", file=sys.stderr)
-        return 130
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        code = INTERRUPTED
+    except TyperException as error:
+        print(_wrong_use(name, error), file=sys.stderr)
+        return WRONG_USE
     except Exception as error:  # noqa: BLE001 (the edge of the process: a mistake of ours must not look like a failed check)
         traceback.print_exc()
         print(f"wattproof {name}: our fault ({type(error).__name__}); the lines above say where, please report them", file=sys.stderr)
         return OUR_FAULT
-    return 0
+    if code == INTERRUPTED:
+        print(f"wattproof {name}: interrupted", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _app(name: str) -> Any:
+    import typer
+
+    command = load(name)
+    if isinstance(command, typer.Typer):
+        return command
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name)(command)
+    return app
+
+
+def _wrong_use(name: str, error: Exception) -> str:
+    """Typer's refusal in one line; a group of commands without a word is answered with its help instead."""
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    where = getattr(getattr(error, "ctx", None), "command_path", f"wattproof {name}")
+    return said if "\n" in said else f"{where}: {said.rstrip('.')}; see {where} --help"

@@ -1,7 +1,9 @@
 """A site's configuration: site.toml read into frozen values, every key known, every error naming what to mend."""
 
 import difflib
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -13,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from twin.errors import SiteError
 
 PROTOCOLS = ("bacnet", "modbus")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # names become folders and stand in sealed entries
 T = TypeVar("T")
 
 
@@ -39,6 +42,9 @@ class GroupMembership:
     name: str
     owner: str
     government: str
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,14 @@ class Site:
     cycle: CycleSettings = field(default_factory=CycleSettings)
     comfort: Comfort = field(default_factory=Comfort)
 
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        if not 0 < self.area_m2 < math.inf:
+            raise ValueError(f"area_m2 must be a number above 0, got {self.area_m2:g}")
+        for key, value in (("contract_demand_kw", self.contract_demand_kw), ("transformer_kva", self.transformer_kva)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{key} must be 0 (not watched) or above, got {value:g}")
+
     @property
     def zone(self) -> tzinfo:
         return ZoneInfo(self.timezone)
@@ -124,6 +138,12 @@ class Site:
         return self.folder / "plant.toml"
 
 
+def require_name(name: str) -> None:
+    """ValueError unless a site's or group's name can stand as a folder's name everywhere."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"name must be lower-case letters, digits, - and _ (at most 63), got {name!r}")
+
+
 def find_site(name_or_path: str) -> Path:
     """The folder of a site given by path or, below `sites/` of the product, by name."""
     for folder in (Path(name_or_path), Path("sites") / name_or_path, product_root() / "sites" / name_or_path):
@@ -144,7 +164,7 @@ def load_site(folder: Path) -> Site:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SiteError(f"{path}: no such file; a site folder needs a site.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SiteError(f"{path}: not readable as TOML ({error})") from None
     where = str(path)
     tables = {
@@ -161,7 +181,7 @@ def load_site(folder: Path) -> Site:
     site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=("folder", "group", "cycle", "comfort", "connections"))
     try:
         ZoneInfo(site.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # "Asia" alone is a folder
         raise SiteError(f"{where}: timezone {site.timezone!r} is not known; use a name such as Asia/Shanghai") from None
     return site
 

@@ -1,6 +1,8 @@
 """Children live in their own session, speak JSON, and are ended in bounded time with their last words kept."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -43,3 +45,29 @@ def test_a_silent_child_is_not_waited_for_without_end(log):
     with pytest.raises(StateError):
         child.object(timeout_s=5)
     assert time.monotonic() - begun < 10
+
+
+def test_a_child_ends_when_its_parent_was_killed(log, tmp_path):
+    words = f"""
+import pathlib, time
+from simulators.children import Child
+child = Child("witness", ["witness", "--state", {str(tmp_path / "state")!r}], pathlib.Path({str(log)!r}))
+child.object()
+print(child._process.pid, flush=True)
+time.sleep(60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True)
+    orphan = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+
+    until = time.monotonic() + 20
+    while alive(orphan) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not alive(orphan)
+
+
+def alive(process):
+    """Whether it runs; one that ended and waits for its parent to notice does not."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")

@@ -125,3 +125,45 @@ def test_without_energyplus_the_rc_plant_is_used_and_said_so(tmp_path):
     assert done.returncode == 0, done.stderr
     assert '"plant": "rc"' in done.stdout
     assert "EnergyPlus" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--start", "02-30"], "start must be MM-DD"),
+        (["--plant", "magic"], "plant must be one of"),
+        (["--state", "taken"], "taken: cannot be used as a folder"),
+        (["--state", "taken/below"], "taken/below: cannot be used as a folder"),
+    ],
+)
+def test_a_demo_that_cannot_be_leaves_no_state(tmp_path, words, said):
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    state = [str(tmp_path / w) if w.startswith("taken") else w for w in words]
+
+    refused_in_one_line(wattproof("demo", "--headless", "--state", tmp_path / "state", *state), said)
+
+    assert list(tmp_path.iterdir()) == [taken]
+
+
+def test_a_demo_with_a_spoiled_model_takes_away_what_it_wrote(clinic, tmp_path):
+    path = next((clinic / "models").glob("*.ifc"))
+    path.write_bytes(path.read_bytes()[:20_000])
+
+    done = wattproof("demo", "--site", clinic, "--headless", "--state", tmp_path / "state")
+
+    assert done.returncode == 1
+    assert "the file is cut off" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("name", ["tariff.csv", "twin.ttl", "plant.toml", "points.csv", "site.toml"])
+def test_check_tells_of_a_file_that_is_no_text(clinic, name):
+    (clinic / name).write_bytes(b"\x7fELF\xd0\xff\x00" * 99)
+
+    done = wattproof("check", clinic, "--json")
+
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert name in done.stdout

@@ -64,10 +64,34 @@ def test_a_mistake_of_ours_is_told_apart_from_a_failed_check(capsys, monkeypatch
     assert said.err.splitlines()[-1].startswith("wattproof check: our fault (KeyError)")
 
 
-def test_wrong_use_exits_with_2(capsys):
-    code, _ = leave(["check"], capsys)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check"],
+        ["demo", "--days", "0"],
+        ["demo", "--nosuch"],
+        ["demo", "--speed", "fast"],
+        ["group", "create"],
+        ["group", "list"],
+        ["device", "list"],
+    ],
+)
+def test_wrong_use_is_one_line_and_exits_with_2(words, capsys):
+    code, said = leave(words, capsys)
 
     assert code == 2
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith(f"wattproof {words[0]}")
+    assert said.err.endswith(" --help\n")
+
+
+@pytest.mark.parametrize("words", [["group"], ["group", "--help"], ["demo", "--help"]])
+def test_help_is_plain_text(words, capsys):
+    _, said = leave(words, capsys)
+
+    assert f"Usage: wattproof {words[0]}" in said.out + said.err
+    assert (said.out + said.err).isascii()
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

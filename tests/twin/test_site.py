@@ -83,3 +83,29 @@ def test_the_option_rules_over_the_environment_and_that_over_the_site(monkeypatc
     monkeypatch.setenv("WATTPROOF_STATE", "/somewhere")
     assert str(state_root(None, site)) == "/somewhere"
     assert state_root(str(tmp_path), site) == tmp_path
+
+
+@pytest.mark.parametrize("name", ["", "../../elsewhere", "Shed", "a b", "x" * 64])
+def test_a_name_that_cannot_be_a_folder_is_refused(folder, name):
+    change(folder, 'name = "shed"', f'name = "{name}"')
+    with pytest.raises(SiteError, match="name must be lower-case"):
+        load_site(folder)
+
+    change(folder, 'name = "shed-group"', f'name = "{name}"')
+    with pytest.raises(SiteError, match=r"\[group\]: name must be lower-case"):
+        load_site(folder)
+
+
+@pytest.mark.parametrize("area", ["-5", "0", "nan", "inf"])
+def test_an_area_that_is_none_is_refused(folder, area):
+    change(folder, "area_m2 = 120", f"area_m2 = {area}")
+
+    with pytest.raises(SiteError, match="area_m2 must be a number above 0"):
+        load_site(folder)
+
+
+def test_half_a_timezone_is_refused(folder):
+    change(folder, "Asia/Shanghai", "Asia")
+
+    with pytest.raises(SiteError, match="timezone 'Asia' is not known"):
+        load_site(folder)
