@@ -182,6 +182,8 @@ class Demo:
         finally:
             references.cancel()
             minding.cancel()
+            for child in self._baselines.values():
+                child.interrupt()  # whoever waits for a baseline need not wait for its end
 
     async def _drive_all(self, speed: float | None, stop: asyncio.Event) -> None:
         """One owner's trouble does not end another's control; it is raised when all have given their buildings back."""
