@@ -63,7 +63,7 @@ class Trust:
         try:
             facts = json.loads(text)
             if not isinstance(facts, dict) or "format" not in facts:
-                raise FormatError(f"expected a file of format {TRUST_FORMAT!r}, got another kind of file; {_ASK}")
+                raise FormatError(f"not a trust file: expected format {TRUST_FORMAT!r}, got another kind of file; {_ASK}")
             if facts["format"] != TRUST_FORMAT:
                 raise FormatError(f"expected a file of format {TRUST_FORMAT!r}, got {facts['format']!r}")
             return cls._from_facts(facts)

@@ -123,6 +123,7 @@ class Demo:
     def _prepare(self) -> None:
         self.state.make()
         for folder in self._folders:
+            self.wish.state.mkdir(mode=0o700, parents=True, exist_ok=True)  # journals and histories tell who was in the building
             site = work_copy(folder, self.wish.state / "work")
             state = self.state.site(site.name)
             self.say(f"{site.title}: reading the model")
