@@ -31,7 +31,7 @@ def review(addressed: Addressed, decisions: Decisions) -> list[dict[str, Any]]:
 
 def proposals_text(items: Sequence[Mapping[str, Any]]) -> str:
     """The items as commented-out tables of review.toml."""
-    return "\n".join([_HEAD, *(_proposal(item) for item in items if item["decision"])])
+    return "\n".join([_HEAD, *(_proposal(item) for item in items)])
 
 
 def table(header: str, values: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def _binding(match: Match, commands: bool, brick: str) -> dict[str, Any]:
     place = parse_address(match.address)
     writable = commands and isinstance(place, BacnetAddress) and place.commandable
     return {
-        "id": match.address, "kind": "binding", "header": match.address, "global_id": "", "name": match.address, "ifc_type": "",
+        "id": match.address, "kind": "binding", "header": match.address, "global_id": "", "name": match.name, "ifc_type": "",
         "proposal": match.point, "class": brick, "room": None, "confidence": match.score, "why": [match.why, match.evidence],
         "alternatives": [list(a) for a in match.alternatives],
         "decision": {"point": match.point} | ({"writable": True} if writable else {}),
@@ -103,11 +103,8 @@ def _proposal(item: Mapping[str, Any]) -> str:
         f"# {item['kind']} {item['id']}: {item['proposal']}, confidence {item['confidence']:.2f}; {'; '.join(item['why'])}"
     ]
     others = ", ".join(f"{name} ({score:.2f})" for name, score in item["alternatives"])
-    lines = [
-        *words,
-        *([f"# or: {others}"] if others else []),
-        *table(item["header"], {**item["decision"], "by": "", "why": ""}).splitlines(),
-    ]
+    values = item["decision"] or {"brick": ""}  # nothing is proposed: the class, or passive = true instead, is for a person to say
+    lines = [*words, *([f"# or: {others}"] if others else []), *table(item["header"], {**values, "by": "", "why": ""}).splitlines()]
     return "\n".join(_comment(line) for line in lines) + "\n"
 
 

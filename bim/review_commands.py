@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,9 @@ class _Desk:
 def review(
     where: Annotated[str, typer.Argument(metavar="SITE | DIR", help="a site's name or folder, or the folder of an import with --out")],
     listed: Annotated[bool, typer.Option("--list", help="what waits, and what is decided")] = False,
-    accept: Annotated[list[str] | None, typer.Option(help="accept the proposal on this id, or ID=POINT for another point")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="accept the proposal on this id (* stands for any part), or ID=POINT for another point")
+    ] = None,
     reject: Annotated[
         list[str] | None, typer.Option(help="this scanned object is ignored, or this element is nothing to read or move")
     ] = None,
@@ -72,9 +75,7 @@ def _decisions(
     desk: _Desk, accept: Sequence[str], reject: Sequence[str], withdraw: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """(header, what is decided), None for a decision taken back."""
-    for words in accept:
-        name, _, other = words.partition("=") if "=" in words else (words, "", "")
-        item = _item(desk, name)
+    for name, other, item in ((n, o, i) for words in accept for n, o in [_split(words)] for i in _items(desk, n)):
         decision = dict(item["decision"])
         if other and item["kind"] != "binding":
             raise SiteError(f"{name}: ID=POINT is for scanned objects that may be several points; edit review.toml for this one")
@@ -83,18 +84,26 @@ def _decisions(
                 f"{name}: nothing is proposed that could be accepted ({'; '.join(item['why'])}); write what it is into review.toml"
             )
         yield item["header"], decision | ({"point": other} if other else {})
-    for name in reject:
-        item = _item(desk, name)
+    for item in (i for name in reject for i in _items(desk, name)):
         yield item["header"], {"ignore": True} if is_address(item["header"]) else {"passive": True}
     for name in withdraw:
         header = next((str(i["header"]) for i in desk.items if name in (i["id"], i["header"])), name)
         yield header, None
 
 
-def _item(desk: _Desk, name: str) -> Mapping[str, Any]:
-    found = next((item for item in desk.items if name in (item["id"], item["header"])), None)
-    if found is None:
+def _split(words: str) -> tuple[str, str]:
+    """ID=POINT, or the id alone."""
+    name, _, other = words.partition("=")
+    return name, other
+
+
+def _items(desk: _Desk, name: str) -> list[Mapping[str, Any]]:
+    """The items of an id, or of a pattern such as 'bacnet:ahu_1/*'."""
+    found = [i for i in desk.items if name in (i["id"], i["header"]) or ("*" in name and fnmatchcase(i["id"], name))]
+    if not found:
         raise SiteError(f"{name}: nothing of this id waits for a decision; `wattproof review SITE --list` shows what does")
+    if "*" in name:
+        found = [item for item in found if item["decision"]]
     return found
 
 

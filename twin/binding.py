@@ -34,6 +34,7 @@ class Match:
     alternatives: tuple[tuple[str, float], ...] = ()
     scale: float = 1.0
     offset: float = 0.0
+    name: str = ""  # what the device calls the object
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _match(said: Said, wanted: Wanted, pairs: Mapping[tuple[str, str], _Pair], r
     pair = pairs[said.address, wanted.point]
     why = _why(pair.score, rivals.near(said.address, wanted.point, pair.score), wanted)
     alternatives = tuple((point, score) for score, point in rivals.points(said.address, wanted.point)[:ALTERNATIVES])
-    return Match(said.address, wanted.point, pair.score, pair.evidence, why, alternatives, pair.scale, pair.offset)
+    return Match(said.address, wanted.point, pair.score, pair.evidence, why, alternatives, pair.scale, pair.offset, said.name)
 
 
 def _why(score: float, near: Sequence[str], wanted: Wanted) -> str:

@@ -117,7 +117,7 @@ def said_by(device: ScannedDevice, thing: ScannedObject) -> Said:
     own = meaning(f"{thing.name} | {thing.description}")
     names, role = (*meaning(device.name).names, *own.names), _role(own.roles, side)
     runs = {"run"} if kind == "binary" and role in ("command", "output") else set()  # a yes-or-no command starts and stops
-    return Said(thing.address, thing.name, kind, side, own.content | runs, role, names, units().get(thing.units))
+    return Said(thing.address, thing.name, kind, side, (own.content | runs) - {"air"}, role, names, units().get(thing.units))
 
 
 def weigh(said: Said, wanted: Wanted, own_names: frozenset[str]) -> Weighed | None:
@@ -157,7 +157,12 @@ def best_class(said: Said, own_names: frozenset[str]) -> Weighed | None:
 def point_classes() -> tuple[str, ...]:
     """Every class of Brick 1.5 below Point that is not deprecated and says more than its role."""
     names = (n for n in brick().classes if n.startswith("brick:") and n not in brick().deprecated and brick().is_a(n, "brick:Point"))
-    return tuple(sorted(n for n in names if kind_of(n).content and kind_of(n).role))
+    return tuple(sorted((n for n in names if kind_of(n).content and kind_of(n).role), key=lambda n: (_synonyms(n), n)))
+
+
+def _synonyms(name: str) -> int:
+    """How many words of a class are another word's synonym (discharge for supply): among equals the plain name comes first."""
+    return sum(bool(_CLASS_WORDS.get(w.lower())) and _CLASS_WORDS[w.lower()] != w.lower() for w in name.removeprefix("brick:").split("_"))
 
 
 @cache
