@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bim.importing import PROPOSALS, Beside, Imported, import_models
+from bim.apart import Outcome, import_apart
+from bim.importing import PROPOSALS, Beside
 from twin.clock import wall_now
 from twin.errors import SiteError
 from twin.history import History
@@ -35,7 +36,7 @@ def import_(
         _tell(imported)
 
 
-def _import_site(what: list[str], scan: Path | None, state: str | None) -> Imported:
+def _import_site(what: list[str], scan: Path | None, state: str | None) -> Outcome:
     if len(what) != 1:
         raise SiteError(f"got {len(what)} names; give one site, or IFC files together with --out DIR")
     if what[0].lower().endswith(".ifc"):
@@ -43,14 +44,14 @@ def _import_site(what: list[str], scan: Path | None, state: str | None) -> Impor
     site = load_site(find_site(what[0]))
     folder = StateFolder(state_root(state, site)).site(site.name)
     found = read_scan(_existing(scan) or folder / FILE_NAME)
-    imported = import_models(site.models, site.folder, site.name, Beside(found, _with_history(folder)))
-    write_down(site, folder, "import", imported.journal_body())
+    imported = import_apart(site.models, site.folder, site.name, Beside(found, _with_history(folder)))
+    write_down(site, folder, "import", dict(imported.journal_body))
     return imported
 
 
-def _import_files(paths: list[Path], out: Path, scan: Path | None) -> Imported:
+def _import_files(paths: list[Path], out: Path, scan: Path | None) -> Outcome:
     found = read_scan(_existing(scan) or out / FILE_NAME)
-    return import_models(paths, out, slug(out.resolve().name), Beside(found))
+    return import_apart(paths, out, slug(out.resolve().name), Beside(found))
 
 
 def _existing(scan: Path | None) -> Path | None:
@@ -77,9 +78,9 @@ def _with_history(folder: Path) -> set[str]:
     return points
 
 
-def _tell(imported: Imported) -> None:
+def _tell(imported: Outcome) -> None:
     counts, elements = imported.counts, imported.counts["elements"]
-    print(f"{imported.graph.site}: {', '.join(m['file'] for m in imported.models)}")
+    print(f"{imported.site}: {', '.join(m['file'] for m in imported.models)}")
     print(
         f"  elements {elements['total']}: {elements['mapped']} mapped ({elements['generic']} to a general class), "
         f"{elements['unmapped']} unmapped, {elements['passive']} passive"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shapely.errors import ShapelyError
+
 from bim.binding import Addressed, bind_points
 from bim.classifying import Coverage
 from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
@@ -20,7 +22,7 @@ from bim.reporting_html import page
 from bim.review import Decisions, read_decisions
 from bim.tables import unit_of
 from twin.clock import monotonic_s
-from twin.errors import ModelError, SiteError
+from twin.errors import ModelError, SiteError, StateError
 from twin.graph import Graph, Triple
 from twin.points import point_rows
 from twin.scans import FILE_NAME, Scan, read_scan
@@ -29,6 +31,8 @@ from twin.state import write_all_whole
 
 IMPORTER_VERSION = "2"  # stands in twin.ttl; goes up when the same model would give another twin
 PROPOSALS = "review.proposals.toml"
+_DAMAGED = (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ArithmeticError, ShapelyError)
+"""What the libraries raise over an instance that is not what its schema says, a reference to nothing, or numbers beyond all measure."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,15 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, beside: Besi
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
+    if out.exists() and not out.is_dir():
+        raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
     beside = beside or Beside(read_scan(out / FILE_NAME))
     models = [open_model(path) for path in paths]
     before = things_of(_earlier(out / "twin.ttl", site_name))
     decisions = read_decisions(out / "review.toml")
     sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
     files = [_shown(m.path, out) for m in models]
-    reading = read_models(models, kept_keys(before), decisions)
+    reading = _read(models, kept_keys(before), decisions)
     unbound = Graph.from_triples(site_name, reading.triples(files))
     addressed = bind_points(reading, unbound, sheet, decisions, beside.scan)
     retired = retire(before, set(addressed.reading.keys.values()), {*sheet, *beside.with_history})
@@ -90,6 +96,15 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, beside: Besi
     write_all_whole(contents)
     seconds = round(monotonic_s() - start_s, 3)
     return Imported(graph, plan, report, counts | {"seconds": seconds}, stated, _sha256(out / "review.toml"))
+
+
+def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
+    """The models as one building; what the IFC and geometry libraries cannot stomach is said of the models, not of us."""
+    try:
+        return read_models(models, earlier_keys, decisions)
+    except _DAMAGED as error:
+        names, reason = ", ".join(str(m.path) for m in models), " ".join(str(error).split())[:200]
+        raise ModelError(f"{names}: a model is damaged ({reason}); export it again") from error
 
 
 def counts_of(
