@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from twin.lexicon import meaning
+from twin.lexicon import is_trade_word, meaning
 
 CANDIDATES = 4
 SURE_FROM = 0.3  # less of an identifier than this is chance
+_TELLING_DIGITS = 3  # a number this long names a room or a box whatever stands before it
 _ABBREVIATED_MIN = 3  # letters of an abbreviation that may stand for a longer word
 
 
@@ -51,10 +52,10 @@ class OwnerFinder:
     def _sure(self, key: str, there: frozenset[str]) -> tuple[float, str]:
         """Share of the best name that is there, times the share of what is there that is not against it."""
         best, shared = max(((self._sum(name & there) / self._sum(name), name & there) for name in self._names[key]), key=lambda b: b[0])
-        against = there - self._own[key] - self._around[key]
+        against = frozenset(p for p in there - self._own[key] - self._around[key] if not is_trade_word(p))
         inside = self._sum(there & self._own[key])
         fits = inside / (inside + self._sum(against)) if inside else 0.0
-        said = ", ".join(sorted(p.replace("#", " ") for p in shared))
+        said = ", ".join(sorted(p.replace("#", " ").strip() for p in shared))
         return round(best * fits, 3), f"name has {said} of {key}" + (f", but also {', '.join(sorted(against))}" if against else "")
 
     def _sum(self, some: Iterable[str]) -> float:
@@ -62,7 +63,7 @@ class OwnerFinder:
 
     def _spelled(self, name: str) -> str:
         """An abbreviation as the one known word that it can stand for: PERIM for perimeter, BTM for bottom."""
-        if name in self._weight or len(name) < _ABBREVIATED_MIN or name.isdigit():
+        if name in self._weight or len(name) < _ABBREVIATED_MIN or name[0].isdigit() or is_trade_word(name):
             return name
         longer = [word for word in self._words if len(word) > len(name) and word[0] == name[0] and _within(name, word)]
         starting = [word for word in longer if word.startswith(name)]
@@ -74,10 +75,12 @@ def pieces(names: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
     chain = ""
     for n, name in enumerate(names):
-        if name.isdigit():
+        if name[0].isdigit():
             if chain:
                 chain += f"#{name}"
                 found.add(chain)
+            if len(name) >= _TELLING_DIGITS:
+                found.add(f"#{name}")
             if n + 2 < len(names) and names[n + 1] in ("号", "#"):
                 found.add(f"{names[n + 2]}#{name}")
         elif name != "号":

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 _DATA = Path(__file__).parent / "data"
-_SPLIT = re.compile(r"[A-ZÄÖÜ]+(?![a-zäöüß])|[A-ZÄÖÜ]?[a-zäöüß]+|\d+|[\u4e00-\u9fff]+")
+_SPLIT = re.compile(r"\d+[A-Ha-h](?![^\W_])|[A-ZÄÖÜ]+(?![a-zäöüß])|[A-ZÄÖÜ]?[a-zäöüß]+|\d+|[\u4e00-\u9fff]+")
 _RUN = re.compile(r"[^\W\d_]+\d*[^\W\d_]*|\d+")
 _PIECE_MIN = 2  # letters of a piece of a compound; single letters would fit anywhere
 _CHINESE_DIGITS = str.maketrans("一二三四五六七八九", "123456789")
@@ -35,16 +35,26 @@ class Unit:
     si_offset: float
 
 
+def is_trade_word(name: str) -> bool:
+    """Whether a piece of a name says what something is and not which one: zone, supply temperature, fan."""
+    return name in _trade_words()
+
+
+@cache
+def _trade_words() -> frozenset[str]:
+    return frozenset(" ".join(words) for words, equipment in _lexicon().values() if words and not equipment)
+
+
 @lru_cache(maxsize=100_000)
 def meaning(text: str) -> Meaning:
     """Read a name or a description: any separators, camel case, compounds and Chinese without spaces."""
     content: set[str] = set()
     names: list[str] = []
     for token in _tokens(_normal(text)):
-        words, equipment = _lexicon().get(token, ((), False)) if not token.isdigit() else ((), False)
+        words, equipment = _lexicon().get(token, ((), False)) if not token[0].isdigit() else ((), False)
         if not equipment:
             content.update(words)
-        names.append(words[0] if equipment and words else token)
+        names.append(" ".join(words) or token)  # RM, room and 房间 are one name
     return Meaning(frozenset(content - _ROLES), frozenset(content & _ROLES), tuple(names))
 
 
@@ -84,7 +94,7 @@ def _tokens(text: str) -> Iterator[str]:
             yield whole
             continue
         for piece in _SPLIT.findall(run):
-            yield from _compound(piece.lower()) if not piece.isdigit() else (str(int(piece)),)
+            yield from _compound(piece.lower()) if not piece[0].isdigit() else (piece.lower().lstrip("0") or "0",)
 
 
 def _compound(word: str) -> tuple[str, ...]:
