@@ -9,6 +9,7 @@ from twin.lexicon import is_trade_word, meaning
 
 CANDIDATES = 4
 SURE_FROM = 0.3  # less of an identifier than this is chance
+HOLDERS_MOST = 40  # owners that share a piece of a name (vav, floor) before it stops telling anything
 _TELLING_DIGITS = 3  # a number this long names a room or a box whatever stands before it
 _ABBREVIATED_MIN = 3  # letters of an abbreviation that may stand for a longer word
 
@@ -44,19 +45,35 @@ class OwnerFinder:
     def find(self, names: Sequence[str]) -> list[tuple[str, float, str]]:
         """(owner, how sure, evidence) of the likeliest owners, best first."""
         there = frozenset(piece for piece in pieces([self._spelled(n) for n in names]) if piece in self._weight)
-        keys = {key for piece in sorted(there, key=lambda p: -self._weight[p])[:6] for key in self._holders[piece]}
-        found = [(key, *self._sure(key, there)) for key in keys]
+        found = [(key, self._sure(key, there)) for key in self._candidates(there)]
         likely = sorted((f for f in found if f[1] >= SURE_FROM), key=lambda f: (-f[1], f[0]))
-        return likely[:CANDIDATES]
+        return [(key, sure, self._evidence(key, there)) for key, sure in likely[:CANDIDATES]]
 
-    def _sure(self, key: str, there: frozenset[str]) -> tuple[float, str]:
+    def _candidates(self, there: frozenset[str]) -> set[str]:
+        """Owners that hold one of the rarest pieces; a piece that half the building has finds nobody once another found somebody."""
+        keys: set[str] = set()
+        for piece in sorted(there, key=lambda p: (-self._weight[p], p)):
+            holders = self._holders[piece]
+            if keys and len(holders) > HOLDERS_MOST:
+                break
+            keys.update(holders)
+        return keys
+
+    def _sure(self, key: str, there: frozenset[str]) -> float:
         """Share of the best name that is there, times the share of what is there that is not against it."""
-        best, shared = max(((self._sum(name & there) / self._sum(name), name & there) for name in self._names[key]), key=lambda b: b[0])
-        against = frozenset(p for p in there - self._own[key] - self._around[key] if not is_trade_word(p))
+        best = max(self._sum(name & there) / self._sum(name) for name in self._names[key])
         inside = self._sum(there & self._own[key])
-        fits = inside / (inside + self._sum(against)) if inside else 0.0
+        return round(best * inside / (inside + self._sum(self._against(key, there))), 3) if inside else 0.0
+
+    def _against(self, key: str, there: frozenset[str]) -> frozenset[str]:
+        """Pieces of other owners' names, trade words not counted."""
+        return frozenset(p for p in there - self._own[key] - self._around[key] if not is_trade_word(p))
+
+    def _evidence(self, key: str, there: frozenset[str]) -> str:
+        shared = max((name & there for name in self._names[key]), key=self._sum)
         said = ", ".join(sorted(p.replace("#", " ").strip() for p in shared))
-        return round(best * fits, 3), f"name has {said} of {key}" + (f", but also {', '.join(sorted(against))}" if against else "")
+        against = ", ".join(sorted(p.replace("#", " ").strip() for p in self._against(key, there)))
+        return f"name has {said} of {key}" + (f", but also {against}" if against else "")
 
     def _sum(self, some: Iterable[str]) -> float:
         return sum(self._weight[piece] for piece in some)
