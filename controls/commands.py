@@ -29,7 +29,7 @@ from twin.state import StateFolder, lock_is_held, read_json, site_lock
 
 RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
 POLL_S = 0.1
-STANDARD_PORTS = {"bacnet": 47808, "modbus": 502}
+STANDARD_PORTS = {"bacnet": 47808, "modbus": 502, "tls": 802}
 
 SiteArgument = Annotated[str, typer.Argument(help="a site's name below sites/, or its folder")]
 StateOption = Annotated[
@@ -165,7 +165,9 @@ def _connections(config: Site, folder: Path) -> dict[str, Connection]:
 
 def with_ports(connections: Mapping[str, Connection]) -> dict[str, Connection]:
     """On a real site a connection without a port has its protocol's own."""
-    return {n: c if c.port else replace(c, port=STANDARD_PORTS[c.protocol]) for n, c in connections.items()}
+    return {
+        n: c if c.port else replace(c, port=STANDARD_PORTS["tls" if c.framing == "tls" else c.protocol]) for n, c in connections.items()
+    }
 
 
 def _mode(journal: Journal) -> str:

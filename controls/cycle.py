@@ -74,7 +74,7 @@ class Cycle:
     read_only: bool = False
 
     def __post_init__(self) -> None:
-        self._drivers = make_drivers(self.book, self.connections)
+        self._drivers = make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
         self._scanner = Scanner(self.book, self._drivers)
         self._hand = Hand(self.book, self._drivers)
         self._roll = Roll(self.journal, self._drivers, self._scanner)
