@@ -97,7 +97,7 @@ async def _run(config: Site, journal: Journal, history: History, *, read_only: b
 
 async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str, Any]:
     """Run a cycle every `step_s` seconds of wall time until told to stop; whatever happens, the building is given back."""
-    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0}
+    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0, "polls_late": 0}
     stopped = asyncio.create_task(stop.wait())
     watcher: asyncio.Task[None] | None = None
     try:
@@ -122,6 +122,7 @@ def _count(totals: dict[str, Any], report: CycleReport) -> None:
     totals["reads"] += report.answered
     totals["writes"] += report.writes
     totals["overruns"] += report.overrun
+    totals["polls_late"] = report.polls_late
     _log.info("%s of %s points, %s commands, %.2f s", report.answered, report.asked, report.commands, report.duration_s)
 
 

@@ -57,6 +57,14 @@ class Driver(Protocol):
         """One sample for each point, in order."""
         ...
 
+    async def glance(self, points: Sequence[Point]) -> list[Sample]:
+        """As `read`, but flags (fault, out of service, overridden) may be those of the last reading: for often, between two readings."""
+        ...
+
+    async def probe(self, point: Point) -> bool:
+        """Whether a lost device answers again; asked beside the lane where the wire allows, so that nobody waits for a dead one."""
+        ...
+
     async def write(self, point: Point, value: float | None, priority: int) -> None:
         """Command a point; None relinquishes. WireError carries the device's words, WireTimeout says that none came."""
         ...

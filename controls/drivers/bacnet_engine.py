@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
@@ -97,7 +97,11 @@ class Engine(Protocol):
         """Close all sockets; safe to call again."""
         ...
 
-    async def read_multiple(self, to: str, things: Sequence[BacnetAddress], asked: Sequence[Asked]) -> list[Row]:
+    def question(self, things: Sequence[BacnetAddress], asked: Sequence[Asked]) -> Any:
+        """A request for these properties of each thing, in the engine's own form: made once and sent often."""
+        ...
+
+    async def read_multiple(self, to: str, question: Any) -> list[Row]:
         """One row for each thing, in order; nothing but what was asked is ever believed."""
         ...
 

@@ -68,16 +68,19 @@ class ReferenceEngine:
             app.close()
         self._apps.clear()
 
-    async def read_multiple(self, to: str, things: Sequence[BacnetAddress], asked: Sequence[Asked]) -> list[Row]:
+    def question(self, things: Sequence[BacnetAddress], asked: Sequence[Asked]) -> Any:
         references = [PropertyReference(propertyIdentifier=_property(name), propertyArrayIndex=index) for name, index in asked]
         request = [part for thing in things for part in (_id(thing), references)]
+        return request, [[(_id(thing), _property(name), index) for name, index in asked] for thing in things]
+
+    async def read_multiple(self, to: str, question: Any) -> list[Row]:
+        request, expected = question
         answer = self._app(to).read_property_multiple(_address(to), request, vendor_info=get_vendor_info(0))
-        rows = await _asked(answer, to, f"read {len(things)} points")
-        expected = [(_id(thing), _property(name), index) for thing in things for name, index in asked]
-        if not isinstance(rows, list) or [row[:3] for row in rows] != expected:
-            return [WireError(f"{to}: the rows of the reply do not answer what was asked, in order")] * len(things)
+        rows = await _asked(answer, to, f"read {len(expected)} points")
+        if not isinstance(rows, list) or [row[:3] for row in rows] != [one for each in expected for one in each]:
+            return [WireError(f"{to}: the rows of the reply do not answer what was asked, in order")] * len(expected)
         values = iter(row[3] for row in rows)
-        return [[_cell(next(values)) for _ in asked] for _ in things]
+        return [[_cell(next(values)) for _ in each] for each in expected]
 
     async def read(self, to: str, thing: BacnetAddress, asked: Asked) -> Cell:
         name, index = asked

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 IN_FLIGHT_MAX = 32  # of a site: a hundred answers at once overran the default receive buffer and were lost
-DOUBTFUL_MAX = 8  # of those whose last request was not answered: their time-outs must not use up the places of the others
+DOUBTFUL_MAX = 32  # of those whose last request was not answered: their time-outs must not use up the places of the others
 
 
 class Gate:

@@ -57,6 +57,12 @@ class ModbusDriver:
         by_point = turn.samples
         return [by_point.get(p.id) or silent(p.id, monotonic_s(), "its unit did not answer; asked again later") for p in points]
 
+    async def glance(self, points: Sequence[Point]) -> list[Sample]:
+        return await self.read(points)  # registers have no flags
+
+    async def probe(self, point: Point) -> bool:
+        return (await self.read([point]))[0].answered  # one connection takes one request at a time: there is no way beside it
+
     async def subscribe(self, points: Sequence[Point], subscriber: int, lifetime_s: int) -> list[Point]:
         return []  # Modbus devices only answer
 
