@@ -1,7 +1,6 @@
 """Lanes to the wire: one request in flight for each device and each router network, few in all, and writes before reads."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,96 +8,93 @@ IN_FLIGHT_MAX = 32  # of a site: a hundred answers at once overran the default r
 DOUBTFUL_MAX = 32  # of those whose last request was not answered: their time-outs must not use up the places of the others
 
 
-class Gate:
-    """Lets so many through at a time; who writes goes before who reads, else first come, first served."""
+class Lane:
+    """What carries one request at a time: a device, or the network behind a router."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._writers: deque[asyncio.Future[None]] = deque()
-        self._readers: deque[asyncio.Future[None]] = deque()
+    def __init__(self) -> None:
+        self.busy = False
 
-    async def to_write(self) -> None:
-        """Wait for a place, before all who read."""
-        await self._enter(self._writers)
 
-    async def to_read(self) -> None:
-        """Wait for a place, behind all who write."""
-        await self._enter(self._readers)
+class Traffic:
+    """All lanes of a site. Whoever waits goes as soon as its lane and a place are free: writes first, then first come, first served."""
 
-    def leave(self) -> None:
-        """Give the place to the next one."""
-        for queue in (self._writers, self._readers):
-            while queue:
-                turn = queue.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    return
-        self._free += 1
+    def __init__(self) -> None:
+        self._free = {True: IN_FLIGHT_MAX, False: DOUBTFUL_MAX}  # by whether the device answers
+        self._networks: dict[str, Lane] = {}
+        self._writers: list[_Waiting] = []
+        self._readers: list[_Waiting] = []
 
-    async def _enter(self, queue: "deque[asyncio.Future[None]]") -> None:
-        if self._free:
-            self._free -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+    def way(self, network: str = "") -> "Way":
+        """A new way; those that name the same router network share one lane."""
+        return Way(self, self._networks.setdefault(network, Lane()) if network else Lane())
+
+    async def enter(self, way: "Way", *, to_write: bool) -> bool:
+        """Wait for lane and place; which kind of place it is, for `leave`."""
+        kind = way.answered
+        if self._take(way.lane, kind):
+            return kind
+        waiting = _Waiting(way.lane, kind)
+        queue = self._writers if to_write else self._readers
+        queue.append(waiting)
         try:
-            await turn
+            await waiting.turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the place came and nobody is there any more to use it
-                self.leave()
+            if waiting in queue:
+                queue.remove(waiting)
+            if not waiting.turn.cancelled():  # the turn came, and nobody is there any more to use it
+                self.leave(way, kind)
             raise
+        return kind
+
+    def leave(self, way: "Way", kind: bool) -> None:
+        """Free lane and place, and let go who can."""
+        way.lane.busy = False
+        self._free[kind] += 1
+        for queue in (self._writers, self._readers):
+            for waiting in [w for w in queue if not w.lane.busy and not w.turn.done()]:
+                if self._take(waiting.lane, waiting.kind):
+                    queue.remove(waiting)
+                    waiting.turn.set_result(None)
+
+    def _take(self, lane: Lane, kind: bool) -> bool:
+        if lane.busy or not self._free[kind]:
+            return False
+        lane.busy = True
+        self._free[kind] -= 1
+        return True
 
 
 class Way:
-    """One connection's way to the wire: its own lane, or the one it shares with its network, and a place among all."""
+    """One connection's way to the wire: its own lane, or the one it shares with its network."""
 
-    def __init__(self, lane: Gate, sound: Gate, doubtful: Gate) -> None:
-        self._lane = lane
-        self._sound = sound
-        self._doubtful = doubtful
+    def __init__(self, traffic: Traffic, lane: Lane) -> None:
+        self._traffic = traffic
+        self.lane = lane
         self.answered = True  # the last request; set by the driver
 
     @asynccontextmanager
     async def to_read(self) -> AsyncIterator[None]:
         """The right to send one request, after all writes that wait."""
-        await self._lane.to_read()
+        kind = await self._traffic.enter(self, to_write=False)
         try:
-            places = self._places()
-            await places.to_read()
-            try:
-                yield
-            finally:
-                places.leave()
+            yield
         finally:
-            self._lane.leave()
+            self._traffic.leave(self, kind)
 
     @asynccontextmanager
     async def to_write(self) -> AsyncIterator[None]:
         """The right to send one request, before all reads that wait."""
-        await self._lane.to_write()
+        kind = await self._traffic.enter(self, to_write=True)
         try:
-            places = self._places()
-            await places.to_write()
-            try:
-                yield
-            finally:
-                places.leave()
+            yield
         finally:
-            self._lane.leave()
-
-    def _places(self) -> Gate:
-        return self._sound if self.answered else self._doubtful
+            self._traffic.leave(self, kind)
 
 
-class Traffic:
-    """All lanes of a site."""
+class _Waiting:
+    """Somebody who waits for a lane and a place."""
 
-    def __init__(self) -> None:
-        self._sound = Gate(IN_FLIGHT_MAX)
-        self._doubtful = Gate(DOUBTFUL_MAX)
-        self._networks: dict[str, Gate] = {}
-
-    def way(self, network: str = "") -> Way:
-        """A new way; those that name the same router network share one lane."""
-        lane = self._networks.setdefault(network, Gate(1)) if network else Gate(1)
-        return Way(lane, self._sound, self._doubtful)
+    def __init__(self, lane: Lane, kind: bool) -> None:
+        self.lane = lane
+        self.kind = kind
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

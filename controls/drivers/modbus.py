@@ -13,7 +13,7 @@ from controls.drivers import Held, Sample, WireTimeout, faulty, silent, to_raw, 
 from controls.drivers.lanes import Traffic
 from controls.drivers.modbus_link import ExceptionReplyError, ModbusLink
 from controls.drivers.modbus_plan import BLOCK_MAX, Block, address_of, halves, plan
-from twin.addresses import ModbusAddress
+from controls.drivers.modbus_values import Places, encoded
 from twin.clock import monotonic_s
 from twin.errors import WireError
 from twin.site import Connection
@@ -22,8 +22,6 @@ from twin.words import Device, Point, Quality, Reason
 MUTE_SKIPS_MAX = 32  # reads a mute unit is passed over: its time-out costs every unit behind the gateway
 TORN_TRIES = 2  # a meter that renews its record while it is read gets one more try
 ILLEGAL_ADDRESS = 2
-
-_FORMATS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f", "uint64": ">Q", "bool": ">H"}
 
 
 class ModbusDriver:
@@ -34,6 +32,7 @@ class ModbusDriver:
         self._unit = unit  # who is asked for the fingerprint
         self._links = [ModbusLink(connection, settings, traffic.way(settings.network)) for _ in range(settings.links)]
         self._plans: dict[tuple[str, ...], list[Block]] = {}
+        self._places: dict[int, tuple[Block, Places]] = {}
         self._mute: dict[int, int] = {}  # units that did not answer: reads to pass before each is asked again
         self._skip: dict[int, int] = {}
 
@@ -80,7 +79,8 @@ class ModbusDriver:
         while turn.todo:
             block = turn.todo.popleft()
             try:
-                found = [_sample(p, value) for p, value in await _values(link, block)]
+                words = await link.words(block.unit, block.table, block.start, block.count)
+                found = _samples(block, self._places_of(block).values(words))
             except ExceptionReplyError as error:
                 if error.code == ILLEGAL_ADDRESS and len(block.points) > 1:
                     turn.todo.extendleft(reversed(halves(block)))  # there is a hole in it
@@ -96,6 +96,11 @@ class ModbusDriver:
                 self._mute.pop(block.unit, None)
             turn.keep(block, found)
 
+    def _places_of(self, block: Block) -> Places:
+        if id(block) not in self._places:
+            self._places[id(block)] = (block, Places(block))  # holds the block, so no other one gets its id
+        return self._places[id(block)][1]
+
     def _fell_mute(self, unit: int) -> None:
         self._mute[unit] = self._skip[unit] = min(2 * self._mute.get(unit, 1), MUTE_SKIPS_MAX)
 
@@ -106,7 +111,7 @@ class ModbusDriver:
         if at.table == "coil":
             await self._links[0].write_bit(at.unit, at.register, raw >= 0.5, point.id)
         else:
-            await self._links[0].write_words(at.unit, at.register, _encoded(at, raw, point.id), point.id)
+            await self._links[0].write_words(at.unit, at.register, encoded(at, raw, point.id), point.id)
 
     async def hold(self, points: Sequence[Point], priority: int) -> list[Held]:
         samples = await self.read(points)
@@ -159,28 +164,11 @@ class _Turn:
             self.keep(block, [silent(p.id, monotonic_s(), why) for p in block.points])
 
 
-async def _values(link: ModbusLink, block: Block) -> list[tuple[Point, float]]:
-    words = await link.words(block.unit, block.table, block.start, block.count)
-    return [(p, _decoded(address_of(p), words[address_of(p).register - block.start :])) for p in block.points]
-
-
-def _sample(point: Point, raw: float) -> Sample:
-    if not math.isfinite(raw):
-        return faulty(point.id, monotonic_s(), f"{raw} came as a value")
-    return Sample(point.id, to_value(raw, point), Quality.GOOD, Reason.NONE, monotonic_s())
-
-
-def _decoded(at: ModbusAddress, words: Sequence[int]) -> float:
-    if at.table in ("coil", "discrete"):
-        return float(words[0])
-    own = words[: at.registers] if at.word_order == "big" else words[: at.registers][::-1]
-    return float(struct.unpack(_FORMATS[at.data_type], struct.pack(f">{len(own)}H", *own))[0])
-
-
-def _encoded(at: ModbusAddress, raw: float, name: str) -> list[int]:
-    try:
-        content = struct.pack(_FORMATS[at.data_type], raw if at.data_type == "float32" else round(raw))
-    except (struct.error, OverflowError):
-        raise WireError(f"{name}: {raw:g} does not fit {at.data_type}; check the scale in points.csv") from None
-    words = list(struct.unpack(f">{len(content) // 2}H", content))
-    return words if at.word_order == "big" else words[::-1]
+def _samples(block: Block, raws: Sequence[float]) -> list[Sample]:
+    now = monotonic_s()
+    return [
+        Sample(point.id, to_value(raw, point), Quality.GOOD, Reason.NONE, now)
+        if math.isfinite(raw)
+        else faulty(point.id, now, f"{raw} came as a value")
+        for point, raw in zip(block.points, raws, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from twin.addresses import ModbusAddress, parse_address
 from twin.words import Point
@@ -45,7 +46,12 @@ def halves(block: Block) -> list[Block]:
 def address_of(point: Point) -> ModbusAddress:
     """The registers a point is bound to."""
     assert point.binding is not None
-    parsed = parse_address(point.binding.address)
+    return _parsed(point.binding.address)
+
+
+@cache
+def _parsed(address: str) -> ModbusAddress:
+    parsed = parse_address(address)
     assert isinstance(parsed, ModbusAddress)
     return parsed
 

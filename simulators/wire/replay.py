@@ -7,6 +7,7 @@ Run as a process of its own: `python -m simulators.wire.replay`, a JSON object o
 
 import asyncio
 import json
+import logging
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from simulators.wire.ports import LOOPBACK, broadcast_of, free_tcp_port, free_ud
 
 READ_PROPERTY, READ_MULTIPLE = 12, 14
 MODBUS_READS = (1, 2, 3, 4)
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it would dump each request of a client that asks wrongly
 REGISTERS = 10_000
 UNITS_DEG_C = 62
 

@@ -81,3 +81,22 @@ def test_a_place_that_nobody_waits_for_any_more_goes_to_the_next_one():
             return True
 
     asyncio.run(story())
+
+
+def test_who_waits_for_a_busy_lane_takes_no_place_from_others():
+    async def story():
+        traffic = Traffic()
+        networked = [traffic.way("mstp") for _ in range(2 * IN_FLIGHT_MAX)]
+        waiting = [asyncio.create_task(pause(way)) for way in networked]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1), traffic.way().to_read():
+            pass
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def pause(way):
+        async with way.to_read():
+            await asyncio.sleep(60)
+
+    asyncio.run(story())
