@@ -41,6 +41,8 @@ _REFERENCE = PREFIXES["ref"] + "hasExternalReference"
 _TYPE_IN_LINE = f" <{_TYPE}> ".encode()
 _PREFIX_LINES = re.compile(rb"(?:@prefix [^\n]*\n)*")
 _ESCAPED = re.compile(r"\\(.)")
+_UNUSUAL = re.compile(r'\\|"\^\^<|"@|[\t\n]<[a-z]+:')  # escapes, typed texts, languages and names of others: cell by cell
+_QUOTES = ("<", '"')
 _UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUERIES = Path(__file__).parent / "queries"
 
@@ -220,21 +222,23 @@ class Graph:
         names = [v.value for v in found.variables]
         body = found.serialize(format=ox.QueryResultsFormat.TSV)
         assert body is not None
-        plain = _Plain()
-        rows = sorted([plain[cell] for cell in line.split("\t")] for line in body.decode().split("\n")[1:-1])
-        return [{name: value for name, value in zip(names, row, strict=True) if value} for row in rows]
+        rows = sorted(_rows(body.decode(), f"{_SITE}{self.site}#"))
+        return [dict(zip(names, row, strict=True)) if all(row) else {n: v for n, v in zip(names, row, strict=True) if v} for row in rows]
 
 
-class _Plain(dict[str, str]):
-    """Cells of a result as callers see them; classes, units and owners come again and again and are made once."""
-
-    def __missing__(self, cell: str) -> str:
-        self[cell] = value = _plain(cell)
-        return value
+def _rows(text: str, site: str) -> list[list[str]]:
+    """The cells of a result as callers see them. Tabs and line ends are escaped inside cells, so a known name can be cut everywhere at once."""
+    text = text[text.index("\n") :]
+    for start in (site, *PREFIXES.values()):
+        text = text.replace(f"\t<{start}", "\t<").replace(f"\n<{start}", "\n<")
+    lines = text.split("\n")[1:-1]
+    if _UNUSUAL.search(text):
+        return [[_plain(cell) for cell in line.split("\t")] for line in lines]
+    return [[cell[1:-1] if cell[:1] in _QUOTES else cell for cell in line.split("\t")] for line in lines]
 
 
 def _plain(cell: str) -> str:
-    """`<...#key>` as key, `"text"` as text, a bare number as it stands; an unbound variable is empty."""
+    """`<key>` as key, `<...#name>` as name, `"text"` as text, a bare number as it stands; an unbound variable is empty."""
     if cell.startswith("<"):
         value = cell[1:-1]
         return value.rsplit("#", 1)[-1] if "#" in value else value.rsplit("/", 1)[-1]
