@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
+from bim.flow_report import flow_doubts, flows
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.reading import ReadModels, read_models
@@ -124,11 +125,13 @@ def report_of(reading: ReadModels, counts: Mapping[str, Any], findings: Sequence
         "violations": [{"node": f.node, "rule": f.rule, "message": f.message} for f in findings],
         "warnings": list(_warnings(reading)),
         "changes": {name: list(getattr(changes, name)) for name in ("added", "removed", "moved", "changed")},
+        "flows": flows(reading.traced, reading.serving, reading.inventory, reading.keys),
     }
 
 
 def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
     """Every uncertain item: what it is, what is proposed, on what evidence."""
+    doubts = flow_doubts(reading.traced, reading.serving, reading.keys)
     for ref, element in reading.inventory.elements.items():
         verdict = reading.classes[ref]
         if verdict.coverage is Coverage.PASSIVE:
@@ -137,6 +140,7 @@ def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
         why = [verdict.evidence] if verdict.confidence < REVIEW_BELOW else []
         why += [f"place: {placement.evidence}"] if placement.room is not None and placement.confidence < LOW_CONFIDENCE else []
         why += [f"address: {a.problem}" for a in element.addresses if a.problem]
+        why += doubts.get(ref, [])
         if element.stated_class and verdict.match != "stated":
             why.append(f"stated class {element.stated_class!r} is not in Brick 1.5 or is deprecated")
         if why:
@@ -157,6 +161,10 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:
         yield f"{reading.traced.undirected} port connections have no flow direction; no feed was made of them"
+    if reading.traced.contradicted:
+        yield f"{reading.traced.contradicted} port connections state one direction on both sides; set FlowDirection anew in the model"
+    if reading.traced.open_ends:
+        yield f"{len(reading.traced.open_ends)} pipes, ducts or cables end in nothing; see gaps in report.json"
     flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]
     if flat:
         yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"

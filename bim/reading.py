@@ -13,7 +13,7 @@ from bim.placing import Placement, RoomFinder
 from bim.points import FoundPoint, find_points
 from bim.review import Decision, decided
 from bim.rooms import RoomShape, footprints, room_shapes
-from bim.serving import Serving, served_zones
+from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
 from twin.graph import Triple
@@ -75,6 +75,8 @@ class ReadModels:
         yield from self._point_triples(origin)
         for source, target in self.feeds:
             yield from emitting.feed_triples(self.keys[source], self._class_of(source), self.keys[target], self._class_of(target))
+        for way in self.traced.returns:
+            yield from emitting.return_triples(self.keys[way.source], self.keys[way.target])
 
     def _place_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
         for ref, place in self.places.items():
@@ -140,11 +142,14 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     equipment = [ref for ref, v in classes.items() if v.coverage is not Coverage.PASSIVE and ref not in own]
     zones = [g for g in inventory.groups if g.ifc_class in ("IfcZone", "IfcSpatialZone")]
     systems = [g for g in inventory.groups if g not in zones]
-    traced = trace(inventory.links, set(equipment))
+    traced = trace(inventory, {ref: classes[ref].brick for ref in equipment}, systems)
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
     reading = ReadModels(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
     air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
-    serving = served_zones({ref: classes[ref].brick for ref in equipment}, placements, traced, inventory.serves, air_zones)
+    building = Building(inventory, placements, traced, rooms, air_zones, same)
+    serving = served_zones(
+        {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
+    )
     return replace(reading, serving=serving)
 
 
