@@ -8,11 +8,12 @@ from bim.classifying import Classified, Coverage, classify, ifc_type
 from bim.federating import same_places, standing
 from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
 from bim.keys import Named, NodeRef, mint_keys
+from bim.locating import Surroundings, locate
 from bim.opening import Model
-from bim.placing import Placement, RoomFinder
+from bim.placing import Placement
 from bim.points import FoundPoint, find_points
 from bim.review import Decision, decided
-from bim.rooms import RoomShape, footprints, room_shapes
+from bim.rooms import RoomShape, Shapes, room_shapes
 from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
@@ -125,11 +126,13 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
     same = same_places(inventory)
-    shapes = _shapes(models, same)
+    measured = room_shapes(models)
+    shapes = _shapes(measured, same)
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
     classes = {ref: decided(classify(element), decisions.get(element.global_id)) for ref, element in inventory.elements.items()}
-    placements = _placed(models, inventory, same, {ref: s for ref, s in shapes.items() if ref in rooms}, rooms, classes)
+    around = Surroundings(inventory, same, rooms, {ref: s for ref, s in shapes.items() if ref in rooms})
+    placements = locate(models, around, classes)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
     def place_of(ref: Ref) -> Ref | None:
@@ -169,31 +172,11 @@ def _place_class(place: Place) -> str:
     return emitting.PLACE_CLASS[place.kind]
 
 
-def _shapes(models: Sequence[Model], same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
+def _shapes(measured: Shapes, same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
     shapes: dict[Ref, RoomShape] = {}
-    for ref, shape in room_shapes(models).items():
+    for ref, shape in measured.rooms.items():
         shapes.setdefault(same.get(ref, ref), shape)
     return shapes
-
-
-def _placed(
-    models: Sequence[Model],
-    inventory: Inventory,
-    same: Mapping[Ref, Ref],
-    shapes: Mapping[Ref, RoomShape],
-    rooms: Mapping[Ref, Place],
-    classes: Mapping[Ref, Classified],
-) -> dict[Ref, Placement]:
-    """The ladder: containment and point for all, then footprints for the few that these leave open."""
-    finder = RoomFinder(shapes)
-    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].coverage is not Coverage.PASSIVE}
-    placements = {ref: finder.place(standing(same, e.container), e.position, rooms) for ref, e in elements.items()}
-    unsure = [ref for ref, e in elements.items() if finder.worth_meshing(placements[ref], e.position)]
-    for ref, around in footprints(models, unsure).items():
-        better = finder.by_footprint(around)
-        if better.room is not None:
-            placements[ref] = better
-    return placements
 
 
 def _measured(place: Place, shape: RoomShape | None) -> Place:
