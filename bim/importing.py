@@ -165,6 +165,7 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{reading.traced.contradicted} port connections state one direction on both sides; set FlowDirection anew in the model"
     if reading.traced.open_ends:
         yield f"{len(reading.traced.open_ends)} pipes, ducts or cables end in nothing; see gaps in report.json"
+    yield from reading.notes
     flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]
     if flat:
         yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"

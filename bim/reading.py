@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 
 from bim import emitting
 from bim.classifying import Classified, Coverage, classify, ifc_type
-from bim.federating import same_places, standing
+from bim.federating import federate, standing
 from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
 from bim.keys import Named, NodeRef, mint_keys
 from bim.locating import Surroundings, locate
+from bim.moves import read_frame
 from bim.opening import Model
 from bim.placing import Placement
 from bim.points import FoundPoint, find_points
 from bim.review import Decision, decided
-from bim.rooms import RoomShape, Shapes, room_shapes
+from bim.rooms import RoomShape, room_shapes
 from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
@@ -41,6 +42,7 @@ class ReadModels:
     traced: Trace
     serving: Sequence[Serving]
     keys: Mapping[NodeRef, str]
+    notes: Sequence[str] = ()  # what reading found that a person should know
 
     @property
     def storeys(self) -> list[Place]:
@@ -125,13 +127,14 @@ class ReadModels:
 def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> ReadModels:
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
-    same = same_places(inventory)
     measured = room_shapes(models)
-    shapes = _shapes(measured, same)
+    federation = federate(inventory, measured.rooms, [read_frame(m.file) for m in models], [m.path.name for m in models])
+    same = federation.same
+    shapes = _shapes(federation.shapes, same)
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
     classes = {ref: decided(classify(element), decisions.get(element.global_id)) for ref, element in inventory.elements.items()}
-    around = Surroundings(inventory, same, rooms, {ref: s for ref, s in shapes.items() if ref in rooms})
+    around = Surroundings(inventory, federation, rooms, {ref: s for ref, s in shapes.items() if ref in rooms})
     placements = locate(models, around, classes)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
@@ -147,7 +150,10 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     systems = [g for g in inventory.groups if g not in zones]
     traced = trace(inventory, {ref: classes[ref].brick for ref in equipment}, systems)
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
-    reading = ReadModels(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
+    notes = [*federation.notes, *measured.notes()]
+    reading = ReadModels(
+        inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys, notes
+    )
     air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
     building = Building(inventory, placements, traced, rooms, air_zones, same)
     serving = served_zones(
@@ -172,9 +178,9 @@ def _place_class(place: Place) -> str:
     return emitting.PLACE_CLASS[place.kind]
 
 
-def _shapes(measured: Shapes, same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
+def _shapes(measured: Mapping[Ref, RoomShape], same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
     shapes: dict[Ref, RoomShape] = {}
-    for ref, shape in measured.rooms.items():
+    for ref, shape in measured.items():
         shapes.setdefault(same.get(ref, ref), shape)
     return shapes
 

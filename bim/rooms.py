@@ -62,6 +62,15 @@ class Shapes:
     failed: int = 0
     outlined: int = 0  # rooms whose floor comes from boundaries or a footprint, for want of a body
 
+    def notes(self) -> list[str]:
+        """What a person should know of the shapes."""
+        found = []
+        if self.failed:
+            found.append(f"{self.failed} room bodies made the geometry engine fail and were left out; simplify or redraw these rooms")
+        if self.outlined:
+            found.append(f"{self.outlined} rooms have no usable body; their floor comes from a footprint, boundaries or a bounding box")
+        return found
+
 
 def room_shapes(models: Sequence[Model]) -> Shapes:
     """The shape of every space: from its body, else from its footprint, its boundaries or its bounding box."""

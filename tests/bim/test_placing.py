@@ -7,6 +7,7 @@ import pytest
 from shapely.geometry import box
 
 from bim.classifying import Classified, Coverage, classify
+from bim.federating import Federation
 from bim.inventory import take_inventory
 from bim.locating import Surroundings, locate
 from bim.opening import open_model
@@ -115,7 +116,7 @@ def test_with_the_models_own_containment_hidden_geometry_finds_it_again(public: 
     fixture = Classified((0, 0), Coverage.MAPPED, "brick:Equipment", "direct", "other", "", 1.0)  # basins and the like are passive
     classes = {ref: fixture if ref in truth else classify(element) for ref, element in inventory.elements.items()}
 
-    found = locate([model], Surroundings(inventory, {}, rooms, shapes.rooms), classes)
+    found = locate([model], Surroundings(inventory, Federation(shapes.rooms, {}, {}, frozenset(), ()), rooms, shapes.rooms), classes)
     wrong = {inventory.elements[ref].name: found[ref] for ref, room in truth.items() if found[ref].room != room}
 
     assert len(truth) == 31
