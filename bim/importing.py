@@ -13,6 +13,7 @@ from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
+from bim.room_mesh import RoomBody, glb
 from bim.rooms import rings
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError
@@ -20,7 +21,7 @@ from twin.graph import Graph
 from twin.shapes import Finding, validate
 from twin.state import write_whole
 
-IMPORTER_VERSION = "1"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "2"  # stands in twin.ttl; goes up when the same model would give another twin
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Changes:
     changed: tuple[str, ...] = ()
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
-    """Read the models as one site and write twin.ttl, plan.json and report.json into `out`. Nothing is written if anything fails."""
+def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False) -> Imported:
+    """Read the models as one site; write twin.ttl, plan.json, report.json (and rooms.glb) into `out`, or nothing if anything fails."""
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
@@ -62,6 +63,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
     report = report_of(reading, counts, findings, changes) | {"models": stated, "importer": IMPORTER_VERSION}
     report["warnings"] += _idle(decisions, reading)
     contents = {twin_file: graph.turtle(_header(stated)), out / "plan.json": _json(plan), out / "report.json": _json(report)}
+    if mesh:
+        contents[out / "rooms.glb"] = glb(list(_bodies(reading)))
     for path, content in contents.items():
         write_whole(path, content)
     return Imported(graph, plan, report, counts | {"seconds": round(monotonic_s() - start_s, 3)}, stated)
@@ -176,6 +179,14 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
 def _idle(decisions: Mapping[str, Decision], reading: ReadModels) -> list[str]:
     known = {element.global_id for element in reading.inventory.elements.values()}
     return [f"review.toml decides on {global_id}, which no model holds any more" for global_id in sorted(decisions.keys() - known)]
+
+
+def _bodies(reading: ReadModels) -> Iterator[RoomBody]:
+    for ref, place in reading.rooms.items():
+        shape = reading.shapes.get(ref)
+        if shape is not None and shape.body is not None:
+            storey = reading.key_or_none(reading.storey_of(ref))
+            yield RoomBody(reading.keys[ref], place.name or place.long_name, storey, *shape.body)
 
 
 def _plan_equipment(reading: ReadModels) -> Iterator[dict[str, Any]]:

@@ -174,7 +174,7 @@ def _enclosed(upright: Sequence[Any]) -> BaseGeometry:
     for points in upright:
         low = points[points[:, 2] < points[:, 2].min() + _LEVEL_M][:, :2]
         if len(low) >= 2:
-            lines.append(LineString([low[0], low[-1]]))
+            lines.append(LineString([low[0], low[int(np.argmax(np.linalg.norm(low - low[0], axis=1)))]]))
     if not lines:
         return Polygon()
     together = unary_union(lines)

@@ -19,6 +19,7 @@ _DOWNWARD = -0.7  # a floor triangle's unit normal has z below this; slopes up t
 _SIMPLIFY_M = 0.01
 _TRIANGLE_M2_MIN = 1e-6
 _FLOOR_M2_MIN = 1e-3
+_OFF_THE_EDGES = np.array([1.7e-5, 2.9e-5, 0.0])  # a line through the edge of two triangles would meet neither
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class RoomShape:
         if self.body is None:
             return self.z_min <= point[2] <= self.z_max
         vertices, faces = self.body
-        corners = vertices[faces] - np.array(point)
+        corners = vertices[faces] - (np.array(point) + _OFF_THE_EDGES)
         a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
         u, v, w = _cross(b, c), _cross(c, a), _cross(a, b)
         total = u + v + w
