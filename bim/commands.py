@@ -22,6 +22,7 @@ from twin.words import slug
 def import_(
     what: Annotated[list[str], typer.Argument(metavar="SITE | FILE...", help="A site (name or folder), or IFC files together with --out.")],
     out: Annotated[Path | None, typer.Option(help="Folder for twin, plan, reports and review.toml, when files are given.")] = None,
+    mesh: Annotated[bool, typer.Option("--mesh", help="Write the rooms' bodies too, as rooms.glb (glTF 2.0) for a 3D view.")] = False,
     scan: Annotated[Path | None, typer.Option(help="A scan.json of `wattproof discover`; a site's own is found by itself.")] = None,
     state: Annotated[
         str | None, typer.Option("--state", help="where the site's state lives (default: WATTPROOF_STATE, else ~/.local/state/wattproof)")
@@ -29,14 +30,14 @@ def import_(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Turn IFC models into one Brick twin, with a report of what was mapped, what not and what needs a look."""
-    imported = _import_files([Path(w) for w in what], out, scan) if out is not None else _import_site(what, scan, state)
+    imported = _import_files([Path(w) for w in what], out, scan, mesh) if out is not None else _import_site(what, scan, state, mesh)
     if as_json:
         print(json.dumps(imported.counts, ensure_ascii=False))
     else:
         _tell(imported)
 
 
-def _import_site(what: list[str], scan: Path | None, state: str | None) -> Outcome:
+def _import_site(what: list[str], scan: Path | None, state: str | None, mesh: bool) -> Outcome:
     if len(what) != 1:
         raise SiteError(f"got {len(what)} names; give one site, or IFC files together with --out DIR")
     if what[0].lower().endswith(".ifc"):
@@ -44,14 +45,14 @@ def _import_site(what: list[str], scan: Path | None, state: str | None) -> Outco
     site = load_site(find_site(what[0]))
     folder = StateFolder(state_root(state, site)).site(site.name)
     found = read_scan(_existing(scan) or folder / FILE_NAME)
-    imported = import_apart(site.models, site.folder, site.name, Beside(found, _with_history(folder)))
+    imported = import_apart(site.models, site.folder, site.name, mesh, Beside(found, _with_history(folder)))
     write_down(site, folder, "import", dict(imported.journal_body))
     return imported
 
 
-def _import_files(paths: list[Path], out: Path, scan: Path | None) -> Outcome:
+def _import_files(paths: list[Path], out: Path, scan: Path | None, mesh: bool) -> Outcome:
     found = read_scan(_existing(scan) or out / FILE_NAME)
-    return import_apart(paths, out, slug(out.resolve().name), Beside(found))
+    return import_apart(paths, out, slug(out.resolve().name), mesh, Beside(found))
 
 
 def _existing(scan: Path | None) -> Path | None:

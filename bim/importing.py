@@ -17,9 +17,10 @@ from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.proposals import FIRST_REVIEW, proposals_text, review
 from bim.reading import ReadModels, read_models
-from bim.reporting import Report, plan_of, report_of
+from bim.reporting import Report, bodies, plan_of, report_of
 from bim.reporting_html import page
 from bim.review import Decisions, read_decisions
+from bim.room_mesh import glb
 from bim.tables import unit_of
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError, StateError
@@ -29,7 +30,7 @@ from twin.scans import FILE_NAME, Scan, read_scan
 from twin.shapes import Finding, validate
 from twin.state import write_all_whole
 
-IMPORTER_VERSION = "2"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
 PROPOSALS = "review.proposals.toml"
 _DAMAGED = (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ArithmeticError, ShapelyError)
 """What the libraries raise over an instance that is not what its schema says, a reference to nothing, or numbers beyond all measure."""
@@ -59,7 +60,7 @@ class Beside:
     with_history: Collection[str] = field(default=())
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str, beside: Beside | None = None) -> Imported:
+def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None) -> Imported:
     """Read the models as one site and write everything into `out`. Nothing is written if anything fails."""
     start_s = monotonic_s()
     if not paths:
@@ -91,6 +92,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, beside: Besi
         out / "report.html": page(report, plan).encode(),
         out / PROPOSALS: proposals_text(report["review"]).encode(),
     }
+    if mesh:
+        contents[out / "rooms.glb"] = glb(list(bodies(addressed.reading)))
     if not (out / "review.toml").exists():
         contents[out / "review.toml"] = FIRST_REVIEW.encode()
     write_all_whole(contents)

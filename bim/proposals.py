@@ -6,6 +6,7 @@ from typing import Any
 
 from bim.binding import Addressed, takes_commands
 from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
+from bim.flow_report import flow_doubts
 from bim.placing import LOW_CONFIDENCE
 from bim.reading import node_of
 from bim.review import Decisions
@@ -41,6 +42,7 @@ def table(header: str, values: Mapping[str, Any]) -> str:
 
 def _elements(addressed: Addressed, decisions: Decisions) -> Iterator[dict[str, Any]]:
     reading = addressed.reading
+    doubts = flow_doubts(reading.traced, reading.serving, reading.keys)
     for ref, element in reading.inventory.elements.items():
         verdict = reading.classes[ref]
         if verdict.coverage is Coverage.PASSIVE:
@@ -51,6 +53,7 @@ def _elements(addressed: Addressed, decisions: Decisions) -> Iterator[dict[str, 
         why += [f"place: {placement.evidence}"] if unsure_room else []
         unbound = next((p for p in reading.points if p.element == ref and not (p.address and p.address.text)), None)
         why += [f"address: {a.problem}" for a in element.addresses if a.problem and unbound]
+        why += doubts.get(ref, [])
         if element.stated_class and verdict.match not in ("stated", "reviewed"):
             why.append(f"stated class {element.stated_class!r} is not in Brick 1.5 or is deprecated")
         if not why:

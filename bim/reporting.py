@@ -8,11 +8,13 @@ from typing import Any
 from bim.binding import Addressed
 from bim.classifying import Coverage, ifc_type
 from bim.comparing import Changes
+from bim.flow_report import flows
 from bim.marks import broken_global_ids
 from bim.placing import LOW_CONFIDENCE
 from bim.proposals import review
 from bim.reading import ReadModels, node_of
 from bim.review import Decisions
+from bim.room_mesh import RoomBody
 from bim.rooms import rings
 from twin.scans import Scan
 from twin.shapes import Finding
@@ -47,6 +49,7 @@ def report_of(made: Report) -> dict[str, Any]:
         "placement": dict(sorted(Counter(_rung(p.evidence) for p in reading.placements.values()).items())),
         "unsure": sorted(key for ref, key in reading.keys.items() if ref in reading.placements and _is_unsure(reading, ref)),
         "feeds": _feeds(reading),
+        "flows": flows(reading.traced, reading.serving, reading.inventory, reading.keys),
         "points": _points(made.addressed),
         "binding": _binding(made),
         "review": review(made.addressed, made.decisions),
@@ -90,6 +93,15 @@ def plan_of(reading: ReadModels) -> dict[str, Any]:
     }
 
 
+def bodies(reading: ReadModels) -> Iterator[RoomBody]:
+    """The rooms' bodies for a 3D view."""
+    for ref, place in reading.rooms.items():
+        shape = reading.shapes.get(ref)
+        if shape is not None and shape.body is not None:
+            storey = reading.key_or_none(reading.storey_of(ref))
+            yield RoomBody(reading.keys[ref], place.name or place.long_name, storey, *shape.body)
+
+
 def _plan_equipment(reading: ReadModels) -> Iterator[dict[str, Any]]:
     for ref in reading.equipment:
         element, placement = reading.inventory.elements[ref], reading.placements[ref]
@@ -125,7 +137,7 @@ def _unmapped(reading: ReadModels) -> list[dict[str, Any]]:
 
 def _feeds(reading: ReadModels) -> list[dict[str, str]]:
     keys = reading.keys
-    edges = [{"from": keys[feed.source], "to": keys[feed.target], "evidence": "ports"} for feed in reading.traced.feeds]
+    edges = [{"from": keys[feed.source], "to": keys[feed.target], "evidence": feed.evidence} for feed in reading.traced.feeds]
     edges += [{"from": keys[s.terminal], "to": keys[s.target], "evidence": s.evidence} for s in reading.serving]
     return sorted(edges, key=lambda e: (e["from"], e["to"]))
 
@@ -181,6 +193,11 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:
         yield f"{reading.traced.undirected} port connections have no flow direction; no feed was made of them"
+    if reading.traced.contradicted:
+        yield f"{reading.traced.contradicted} port connections state one direction on both sides; set FlowDirection anew in the model"
+    if reading.traced.open_ends:
+        yield f"{len(reading.traced.open_ends)} pipes, ducts or cables end in nothing; see gaps in report.json"
+    yield from reading.notes
     flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]
     if flat:
         yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"

@@ -18,10 +18,12 @@ from controls.drivers.connect import make_drivers
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
 from controls.leases import Lease, Leases
+from controls.polling import Poller
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
 from controls.strategies import Strategy
+from controls.tasks import end_tasks
 from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
 from twin.graph import Graph
@@ -56,6 +58,8 @@ class CycleReport:
     held: int
     overrun: bool
     duration_s: float
+    polls_late: int = 0  # turns of the rates skipped so far, because the one before took too long
+    dropped: int = 0  # values between cycles that found no room so far
     parts_s: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -74,8 +78,9 @@ class Cycle:
     read_only: bool = False
 
     def __post_init__(self) -> None:
-        self._drivers = make_drivers(self.book, self.connections)
+        self._drivers = make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
         self._scanner = Scanner(self.book, self._drivers)
+        self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
         self._roll = Roll(self.journal, self._drivers, self._scanner)
         leases = Leases(None if self.site.simulated else monotonic_s)
@@ -126,16 +131,27 @@ class Cycle:
             return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
 
     async def watch(self) -> None:
-        """Beside the cycle: give the building back when a person says so, and end overrides and leases on time. Runs until cancelled."""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            async with self._turn:
-                now = self.clock.now()
-                news = self._follow(now)
-                if self._wishes.mode == "off":
-                    await self._off(news, now)
-                else:
-                    await self._holding.end_due(now)
+        """Beside the cycle: poll, give the building back when a person says so, end overrides and leases on time. Runs until cancelled."""
+        polling = asyncio.create_task(self._poller.run()) if self._poller else None
+        try:
+            while polling is None or not polling.done():
+                await asyncio.sleep(WATCH_S)
+                async with self._turn:
+                    await self._look_up()
+            polling.result()  # its error is ours
+        finally:
+            await end_tasks([polling])
+
+    async def _look_up(self) -> None:
+        now = self.clock.now()
+        news = self._follow(now)
+        self.history.add(self._scanner.between())
+        if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
+            self.journal.append(rows)
+        if self._wishes.mode == "off":
+            await self._off(news, now)
+        else:
+            await self._holding.end_due(now)
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""
@@ -182,7 +198,7 @@ class Cycle:
                 self._records[point] = record
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
         for name, event in scan.events:
-            rows += self._roll.away_or_back(name, event, scan.at)
+            rows += self._roll.told(name, event, scan.at)
         self.journal.append(rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
         self.history.add(readings.values())
@@ -219,7 +235,9 @@ class Cycle:
             writes=self._holding.writes, renewed=len(ruling.renewed), waiting=waiting, outcomes=dict(outcomes or {}),
             refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
             conflicts=sorted(self._holding.conflicts), held=len(self.held),
-            overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s, parts_s=parts.parts_s,
+            overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s,
+            polls_late=self._poller.overruns if self._poller else 0, dropped=self._poller.dropped if self._poller else 0,
+            parts_s=parts.parts_s,
         )  # fmt: skip
 
 
