@@ -11,7 +11,7 @@ from pathlib import Path
 import pyoxigraph as ox
 
 from twin.errors import SiteError
-from twin.graph import Graph, Text, Triple, brick, prefixed
+from twin.graph import PREFIXES, Graph, Text, Triple, brick, prefixed
 from twin.words import slug
 
 _INVERSE = {
@@ -49,9 +49,7 @@ def adopt(path: Path, site: str = "") -> Adopted:
     triples = list(_parsed(path, text, notes))
     model = _Model(path, triples)
     if not model.keys:
-        raise SiteError(
-            f"{path}: nothing of a building in it (no node of a Brick or RealEstateCore class); give a Brick model or a twin.ttl"
-        )
+        raise SiteError(f"{path}: nothing of a building in it (no node of a Brick or RealEstateCore class); give a Brick model or a twin.ttl")
     graph = Graph.from_triples(site or slug(path.stem), model.rewritten())
     return Adopted(graph, (*notes, *model.notes()))
 
@@ -69,19 +67,14 @@ def _parsed(path: Path, text: bytes, notes: list[str]) -> Iterator[ox.Triple]:
         yield from list(ox.parse(text, ox.RdfFormat.TURTLE))
         return
     except SyntaxError:
-        faults = [
-            f"line {line}: <{iri}> is no valid IRI (spaces and some signs must be written as %20 and the like)"
-            for line, iri in _faulty(text)
-        ]
+        faults = [f"line {line}: <{iri}> is no valid IRI (spaces and some signs must be written as %20 and the like)" for line, iri in _faulty(text)]
     notes += faults[:_MESSAGES]
     notes += [f"{len(faults) - _MESSAGES} more invalid IRIs"] if len(faults) > _MESSAGES else []
     try:
         yield from list(ox.parse(text, ox.RdfFormat.TURTLE, lenient=True))
     except (SyntaxError, ValueError) as error:
         where = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
-        raise SiteError(
-            f"{path}: {where}not readable as Turtle ({getattr(error, 'msg', error)}); export it again or correct that place"
-        ) from None
+        raise SiteError(f"{path}: {where}not readable as Turtle ({getattr(error, 'msg', error)}); export it again or correct that place") from None
 
 
 def _faulty(text: bytes) -> Iterator[tuple[int, str]]:
@@ -127,9 +120,7 @@ class _Model:
     def _minted(self) -> dict[object, str]:
         """A key for each node, from the end of its name and unlike all others; a node that is only spoken of gets one too."""
         spoken = {t.object for t in self._triples if prefixed(t.predicate.value) in _INVERSE.keys() | _INVERSE.values() | {"brick:feeds"}}
-        spoken |= {
-            t.object for t in self._triples if prefixed(t.predicate.value) in ("ref:hasExternalReference", "ref:hasIfcProjectReference")
-        }
+        spoken |= {t.object for t in self._triples if prefixed(t.predicate.value) in ("ref:hasExternalReference", "ref:hasIfcProjectReference")}
         nodes = sorted({n for n in [*self._kinds, *spoken] if not isinstance(n, ox.Literal)} if self._kinds else (), key=str)
         keys: dict[object, str] = {}
         used: set[str] = set()
