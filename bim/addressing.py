@@ -26,6 +26,8 @@ class PsetAddress:
     point_name: str = ""
     point_class: str = ""
     problem: str = ""
+    bound_by: str = ""  # review or scan, where the model did not say it
+    confidence: float = 1.0
 
 
 def read_address(pset: str, values: Mapping[str, Any]) -> PsetAddress:

@@ -7,50 +7,93 @@ from typing import Annotated
 
 import typer
 
-from bim.importing import Imported, import_models
+from bim.apart import Outcome, import_apart
+from bim.importing import PROPOSALS, Beside
+from twin.clock import wall_now
 from twin.errors import SiteError
-from twin.site import find_site, load_site
+from twin.history import History
+from twin.journal import Journal, Record
+from twin.scans import FILE_NAME, read_scan
+from twin.site import Site, find_site, load_site, state_root
+from twin.state import StateFolder
 from twin.words import slug
 
 
 def import_(
     what: Annotated[list[str], typer.Argument(metavar="SITE | FILE...", help="A site (name or folder), or IFC files together with --out.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for twin.ttl, plan.json and report.json, when files are given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for twin, plan, reports and review.toml, when files are given.")] = None,
     mesh: Annotated[bool, typer.Option("--mesh", help="Write the rooms' bodies too, as rooms.glb (glTF 2.0) for a 3D view.")] = False,
+    scan: Annotated[Path | None, typer.Option(help="A scan.json of `wattproof discover`; a site's own is found by itself.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="where the site's state lives (default: WATTPROOF_STATE, else ~/.local/state/wattproof)")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Turn IFC models into one Brick twin, with a report of what was mapped, what not and what needs a look."""
-    imported = _import_files([Path(w) for w in what], out, mesh) if out is not None else _import_site(what, mesh)
+    imported = _import_files([Path(w) for w in what], out, scan, mesh) if out is not None else _import_site(what, scan, state, mesh)
     if as_json:
         print(json.dumps(imported.counts, ensure_ascii=False))
     else:
         _tell(imported)
 
 
-def _import_site(what: list[str], mesh: bool) -> Imported:
+def _import_site(what: list[str], scan: Path | None, state: str | None, mesh: bool) -> Outcome:
     if len(what) != 1:
         raise SiteError(f"got {len(what)} names; give one site, or IFC files together with --out DIR")
     if what[0].lower().endswith(".ifc"):
         raise SiteError(f"{what[0]}: for IFC files say where the twin goes with --out DIR; without it, give a site")
     site = load_site(find_site(what[0]))
-    return import_models(site.models, site.folder, site.name, mesh)
+    folder = StateFolder(state_root(state, site)).site(site.name)
+    found = read_scan(_existing(scan) or folder / FILE_NAME)
+    imported = import_apart(site.models, site.folder, site.name, mesh, Beside(found, _with_history(folder)))
+    write_down(site, folder, "import", dict(imported.journal_body))
+    return imported
 
 
-def _import_files(paths: list[Path], out: Path, mesh: bool) -> Imported:
-    return import_models(paths, out, slug(out.resolve().name), mesh)
+def _import_files(paths: list[Path], out: Path, scan: Path | None, mesh: bool) -> Outcome:
+    found = read_scan(_existing(scan) or out / FILE_NAME)
+    return import_apart(paths, out, slug(out.resolve().name), mesh, Beside(found))
 
 
-def _tell(imported: Imported) -> None:
+def _existing(scan: Path | None) -> Path | None:
+    if scan is not None and not scan.is_file():
+        raise SiteError(f"{scan}: no such scan; make one with `wattproof discover`")
+    return scan
+
+
+def write_down(site: Site, folder: Path, kind: str, body: dict[str, object]) -> None:
+    """One row into the site's journal. A simulated site's clock stands where its last run left it; wall time would be years away."""
+    journal = Journal(folder / "journal.db")
+    last = journal.after(journal.size() - 1) if site.simulated and journal.size() else []
+    journal.append([Record(kind, last[0].at if last else wall_now(), body)])
+    journal.close()
+
+
+def _with_history(folder: Path) -> set[str]:
+    """Points that have readings: a new import may retire them, never drop them."""
+    if not (folder / "history.db").exists():
+        return set()
+    history = History(folder / "history.db")
+    points = set(history.latest())
+    history.close()
+    return points
+
+
+def _tell(imported: Outcome) -> None:
     counts, elements = imported.counts, imported.counts["elements"]
-    print(f"{imported.graph.site}: {', '.join(m['file'] for m in imported.models)}")
+    print(f"{imported.site}: {', '.join(m['file'] for m in imported.models)}")
     print(
         f"  elements {elements['total']}: {elements['mapped']} mapped ({elements['generic']} to a general class), "
         f"{elements['unmapped']} unmapped, {elements['passive']} passive"
     )
     print(f"  rooms {counts['rooms']}, placed {counts['placed']} ({counts['placed_low_confidence']} unsure), feeds {counts['feeds']}")
-    print(f"  points {counts['points']}, bound to an address {counts['bound']}")
+    sources = ", ".join(f"{n} by {source}" for source, n in imported.report["binding"]["by_source"].items())
+    print(f"  points {counts['points']}, bound to an address {counts['bound']}" + (f" ({sources})" if sources else ""))
     print(f"  for review {counts['review']}, rule violations {counts['violations']}, {counts['seconds']} s")
-    if any(counts[name] for name in ("added", "removed", "moved", "changed")):
-        print("  since the last import: " + ", ".join(f"{counts[name]} {name}" for name in ("added", "removed", "moved", "changed")))
+    kinds = ("added", "removed", "moved", "changed", "retired")
+    if any(counts[name] for name in kinds):
+        print("  since the last import: " + ", ".join(f"{counts[name]} {name}" for name in kinds))
+    if counts["review"]:
+        print(f"  look at report.html; decide with `wattproof review` or from {PROPOSALS}")
     for warning in imported.report["warnings"]:
         print(f"  note: {warning}", file=sys.stderr)

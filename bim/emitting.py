@@ -37,14 +37,16 @@ class Origin:
             yield node, "ref:ifcProjectID", Text(self.project_ids[number])
             yield node, "ref:ifcFileLocation", Text(file)
 
-    def reference(self, key: str, ref: Ref, global_id: str, name: str) -> Iterator[Triple]:
-        """The link from a node back to its IFC object."""
+    def reference(self, key: str, ref: Ref, global_id: str, name: str, mark: str = "") -> Iterator[Triple]:
+        """The link from a node back to its IFC object; `mark` is what it is known by where the GlobalId does not tell."""
         node = f"site:{key}-ifc"
         yield f"site:{key}", "ref:hasExternalReference", node
         yield node, "rdf:type", "ref:IFCReference"
         yield node, "ref:hasIfcProjectReference", f"site:model-{ref[0] + 1}"
         yield node, "ref:ifcGlobalID", Text(global_id)
         yield node, "ref:ifcName", Text(name)
+        if mark and mark != global_id:
+            yield node, "tw:mark", Text(mark)
 
 
 def place_triples(place: Place, key: str, parent: str | None, kind: str) -> Iterator[Triple]:
@@ -89,7 +91,13 @@ def equipment_triples(element: Element, verdict: Classified, key: str, location:
         yield node, "tw:unmapped", Text(verdict.evidence)
 
 
-def point_triples(point: FoundPoint, verdict: Classified, key: str, owner: str | None) -> Iterator[Triple]:
+def position_triple(key: str, element: Element) -> Iterator[Triple]:
+    """Where an element stands, in metres to the centimetre: a new import tells from it what moved."""
+    if element.position is not None:
+        yield f"site:{key}", "tw:position", Text(" ".join(f"{v + 0.0:.2f}" for v in (round(x, 2) for x in element.position)))
+
+
+def point_triples(point: FoundPoint, verdict: Classified | None, key: str, owner: str | None) -> Iterator[Triple]:
     """A point, its unit, its owner and its address."""
     node = f"site:{key}"
     yield node, "rdf:type", point.brick
@@ -98,7 +106,7 @@ def point_triples(point: FoundPoint, verdict: Classified, key: str, owner: str |
     yield f"unit:{point.unit}", "rdf:type", "qudt:Unit"
     if owner is not None:
         yield node, "brick:isPointOf", f"site:{owner}"
-    if not point.extra:
+    if not point.extra and verdict is not None:
         yield from _evidence(node, verdict)
     if point.address is not None and point.address.text:
         yield from _address_triples(point, key)
@@ -116,6 +124,10 @@ def _address_triples(point: FoundPoint, key: str) -> Iterator[Triple]:
             yield node, f"tw:{name}", Text(f"{value:g}")
     if address.writable:
         yield node, "tw:writable", Text("true")
+    if address.bound_by:
+        yield node, "tw:boundBy", Text(address.bound_by)
+    if address.confidence < 1.0:
+        yield node, "tw:confidence", _number(address.confidence)
     if address.text.startswith("modbus:"):
         yield node, "rdf:type", "tw:ModbusReference"
         yield from _MODBUS_CLASS

@@ -1,27 +1,39 @@
-"""IFC models to one Brick twin: twin.ttl, plan.json and report.json, written whole or not at all."""
+"""IFC models to one Brick twin: twin, plan, reports and proposals, written all or none; people's decisions stay as they wrote them."""
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
-from bim.flow_report import flow_doubts, flows
+from shapely.errors import ShapelyError
+
+from bim.binding import Addressed, bind_points
+from bim.classifying import Coverage
+from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
+from bim.proposals import FIRST_REVIEW, proposals_text, review
 from bim.reading import ReadModels, read_models
-from bim.review import Decision, read_decisions
-from bim.room_mesh import RoomBody, glb
-from bim.rooms import rings
+from bim.reporting import Report, bodies, plan_of, report_of
+from bim.reporting_html import page
+from bim.review import Decisions, read_decisions
+from bim.room_mesh import glb
+from bim.tables import unit_of
 from twin.clock import monotonic_s
-from twin.errors import ModelError, SiteError
-from twin.graph import Graph
+from twin.errors import ModelError, SiteError, StateError
+from twin.graph import Graph, Triple
+from twin.points import point_rows
+from twin.scans import FILE_NAME, Scan, read_scan
 from twin.shapes import Finding, validate
-from twin.state import write_whole
+from twin.state import write_all_whole
 
-IMPORTER_VERSION = "2"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
+PROPOSALS = "review.proposals.toml"
+_DAMAGED = (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ArithmeticError, ShapelyError)
+"""What the libraries raise over an instance that is not what its schema says, a reference to nothing, or numbers beyond all measure."""
 
 
 @dataclass(frozen=True)
@@ -33,68 +45,76 @@ class Imported:
     report: Mapping[str, Any]
     counts: Mapping[str, Any]
     models: Sequence[Mapping[str, str]]  # file, sha256, schema: what the journal's `import` row holds
+    review_sha256: str  # of the decisions that were applied; empty where there are none
+
+    def journal_body(self) -> dict[str, object]:
+        """The body of the journal's `import` row."""
+        return {"models": list(self.models), "version": IMPORTER_VERSION, "counts": dict(self.counts), "review": self.review_sha256}
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What an import changed against the twin that stood there, by GlobalId."""
+class Beside:
+    """What an import uses beside the models: a scan, and the points that have a history and so may not vanish."""
 
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    moved: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
+    scan: Scan | None = None
+    with_history: Collection[str] = field(default=())
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False) -> Imported:
-    """Read the models as one site; write twin.ttl, plan.json, report.json (and rooms.glb) into `out`, or nothing if anything fails."""
+def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None) -> Imported:
+    """Read the models as one site and write everything into `out`. Nothing is written if anything fails."""
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
+    if out.exists() and not out.is_dir():
+        raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
+    beside = beside or Beside(read_scan(out / FILE_NAME))
     models = [open_model(path) for path in paths]
-    twin_file = out / "twin.ttl"
-    earlier = _links(_earlier(twin_file, site_name))
+    before = things_of(_earlier(out / "twin.ttl", site_name))
     decisions = read_decisions(out / "review.toml")
-    reading = read_models(models, {guid: row["node"] for guid, row in earlier.items()}, decisions)
-    graph = Graph.from_triples(site_name, reading.triples([_shown(m.path, out) for m in models]))
+    sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
+    files = [_shown(m.path, out) for m in models]
+    reading = _read(models, kept_keys(before), decisions)
+    unbound = Graph.from_triples(site_name, reading.triples(files))
+    addressed = bind_points(reading, unbound, sheet, decisions, beside.scan)
+    retired = retire(before, set(addressed.reading.keys.values()), {*sheet, *beside.with_history})
+    triples = [*addressed.reading.triples(files), *_retired(retired, before, addressed.reading)]
+    graph = Graph.from_triples(site_name, triples)
     findings = validate(graph)
-    changes = _compare(earlier, _links(graph))
-    stated = [{"file": _shown(m.path, out), "sha256": m.sha256, "schema": m.schema} for m in models]
-    plan, counts = plan_of(reading), counts_of(reading, models, findings, changes)
-    report = report_of(reading, counts, findings, changes) | {"models": stated, "importer": IMPORTER_VERSION}
-    report["warnings"] += _idle(decisions, reading)
-    contents = {twin_file: graph.turtle(_header(stated)), out / "plan.json": _json(plan), out / "report.json": _json(report)}
-    if mesh:
-        contents[out / "rooms.glb"] = glb(list(_bodies(reading)))
-    for path, content in contents.items():
-        write_whole(path, content)
-    return Imported(graph, plan, report, counts | {"seconds": round(monotonic_s() - start_s, 3)}, stated)
-
-
-def plan_of(reading: ReadModels) -> dict[str, Any]:
-    """Storeys, rooms with polygons and equipment with its place, in metres; ids are keys of the twin."""
-    keys = reading.keys
-    zone_of = {room: keys[group.ref] for group in reading.zones for room in reading.rooms_in(group)}
-    storeys = [{"id": keys[p.ref], "name": p.name, "elevation_m": p.elevation_m} for p in reading.storeys]
-    rooms = []
-    for place in reading.rooms.values():
-        shape = reading.shapes.get(place.ref)
-        room = {
-            "id": keys[place.ref],
-            "name": place.name or place.long_name,
-            "storey": reading.key_or_none(reading.storey_of(place.ref)),
-            "area_m2": round(place.area_m2, 2) if place.area_m2 is not None else None,
-            "polygons": rings(shape.floor) if shape else [],
-        }
-        rooms.append(room | ({"zone": zone_of[place.ref]} if place.ref in zone_of else {}))
-    return {
-        "storeys": sorted(storeys, key=lambda s: (s["elevation_m"], s["id"])),
-        "rooms": sorted(rooms, key=lambda r: r["id"]),
-        "equipment": sorted(_plan_equipment(reading), key=lambda e: str(e["id"])),
+    changes = compare(before, things_of(graph), {t.node for t in retired})
+    stated = [{"file": file, "sha256": m.sha256, "schema": m.schema} for file, m in zip(files, models, strict=True)]
+    plan, counts = plan_of(addressed.reading), counts_of(addressed, models, findings, changes, decisions)
+    warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
+    report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, decisions, beside.scan))
+    contents = {
+        out / "twin.ttl": graph.turtle(_header(stated)),
+        out / "plan.json": _json(plan),
+        out / "report.json": _json(report),
+        out / "report.html": page(report, plan).encode(),
+        out / PROPOSALS: proposals_text(report["review"]).encode(),
     }
+    if mesh:
+        contents[out / "rooms.glb"] = glb(list(bodies(addressed.reading)))
+    if not (out / "review.toml").exists():
+        contents[out / "review.toml"] = FIRST_REVIEW.encode()
+    write_all_whole(contents)
+    seconds = round(monotonic_s() - start_s, 3)
+    return Imported(graph, plan, report, counts | {"seconds": seconds}, stated, _sha256(out / "review.toml"))
 
 
-def counts_of(reading: ReadModels, models: Sequence[Model], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
+def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
+    """The models as one building; what the IFC and geometry libraries cannot stomach is said of the models, not of us."""
+    try:
+        return read_models(models, earlier_keys, decisions)
+    except _DAMAGED as error:
+        names, reason = ", ".join(str(m.path) for m in models), " ".join(str(error).split())[:200]
+        raise ModelError(f"{names}: a model is damaged ({reason}); export it again") from error
+
+
+def counts_of(
+    addressed: Addressed, models: Sequence[Model], findings: Sequence[Finding], changes: Changes, decisions: Decisions
+) -> dict[str, Any]:
     """The numbers that `import --json` prints, without the time it took."""
+    reading = addressed.reading
     verdicts = reading.classes.values()
     covered = Counter(v.coverage for v in verdicts)
     placed = [p for p in reading.placements.values() if p.room is not None]
@@ -113,95 +133,45 @@ def counts_of(reading: ReadModels, models: Sequence[Model], findings: Sequence[F
         "placed_low_confidence": sum(p.confidence < LOW_CONFIDENCE for p in placed),
         "feeds": len(reading.feeds),
         "points": len(reading.points),
-        "bound": sum(bool(p.address and p.address.text) for p in reading.points),
-        "review": sum(1 for _ in review(reading)),
+        "bound": len(addressed.sources()),
+        "review": len(review(addressed, decisions)),
         "violations": len(findings),
-        **{name: len(getattr(changes, name)) for name in ("added", "removed", "moved", "changed")},
+        **changes.counts(),
     }
 
 
-def report_of(reading: ReadModels, counts: Mapping[str, Any], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:
-    """All that a person should look at after an import."""
-    return {
-        "counts": counts,
-        "review": list(review(reading)),
-        "violations": [{"node": f.node, "rule": f.rule, "message": f.message} for f in findings],
-        "warnings": list(_warnings(reading)),
-        "changes": {name: list(getattr(changes, name)) for name in ("added", "removed", "moved", "changed")},
-        "flows": flows(reading.traced, reading.serving, reading.inventory, reading.keys),
-    }
+def _retired(retired: Sequence[Thing], before: Mapping[str, Thing], reading: ReadModels) -> Iterator[Triple]:
+    """Retired points hang on their owner while that stands, else on the building."""
+    present = set(reading.keys.values())
+    fallback = next((reading.keys[r] for kind in ("building", "site") for r, p in reading.places.items() if p.kind == kind), "")
+    for thing in retired:
+        owner = thing.values["owner"]
+        yield from retired_triples(thing, unit_of(f"brick:{thing.values['class']}"), owner if owner in present else fallback)
 
 
-def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
-    """Every uncertain item: what it is, what is proposed, on what evidence."""
-    doubts = flow_doubts(reading.traced, reading.serving, reading.keys)
-    for ref, element in reading.inventory.elements.items():
-        verdict = reading.classes[ref]
-        if verdict.coverage is Coverage.PASSIVE:
-            continue
-        placement = reading.placements[ref]
-        why = [verdict.evidence] if verdict.confidence < REVIEW_BELOW else []
-        why += [f"place: {placement.evidence}"] if placement.room is not None and placement.confidence < LOW_CONFIDENCE else []
-        why += [f"address: {a.problem}" for a in element.addresses if a.problem]
-        why += doubts.get(ref, [])
-        if element.stated_class and verdict.match != "stated":
-            why.append(f"stated class {element.stated_class!r} is not in Brick 1.5 or is deprecated")
-        if why:
-            yield {
-                "id": reading.keys[ref], "global_id": element.global_id, "name": element.name, "ifc_type": ifc_type(element),
-                "proposal": verdict.brick, "room": reading.key_or_none(placement.room), "confidence": verdict.confidence, "why": why,
-            }  # fmt: skip
+def _lost_rows(path: Path, graph: Graph) -> Iterator[str]:
+    """Rows of points.csv that name no point of the new twin: `check` and every reader of the site would stop there."""
+    points = {p.id: p for p in graph.points()}
+    for line, row in point_rows(path):
+        if row["point"] not in points:
+            yield f"points.csv line {line}: {row['point']} is not in the twin; correct it or take the row away, or the site cannot run"
+        elif points[row["point"]].retired:
+            yield f"points.csv line {line}: {row['point']} is retired, no model holds it; it is neither read nor written"
+        elif row.get("writable") == "yes" and not row.get("address"):
+            binding = points[row["point"]].binding
+            if binding is not None and not binding.accepted:
+                yield f"points.csv line {line}: {row['point']} is writable, but only a scan says its address; accept that first"
 
 
-def _warnings(reading: ReadModels) -> Iterator[str]:
-    double = {g: n for g, n in Counter(e.global_id for e in reading.inventory.elements.values()).items() if n > 1 and g}
-    empty = sum(not e.global_id for e in reading.inventory.elements.values())
-    if double:
-        yield f"{len(double)} GlobalIds stand on {sum(double.values())} elements; export with unique ones, or changes cannot be followed"
-    if empty:
-        yield f"{empty} elements have no GlobalId"
-    if reading.inventory.damaged:
-        yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
-    if reading.traced.undirected:
-        yield f"{reading.traced.undirected} port connections have no flow direction; no feed was made of them"
-    if reading.traced.contradicted:
-        yield f"{reading.traced.contradicted} port connections state one direction on both sides; set FlowDirection anew in the model"
-    if reading.traced.open_ends:
-        yield f"{len(reading.traced.open_ends)} pipes, ducts or cables end in nothing; see gaps in report.json"
-    yield from reading.notes
-    flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]
-    if flat:
-        yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"
-    if not reading.storeys:
-        yield "no storey in the models; rooms and equipment hang on the building"
-
-
-def _idle(decisions: Mapping[str, Decision], reading: ReadModels) -> list[str]:
-    known = {element.global_id for element in reading.inventory.elements.values()}
-    return [f"review.toml decides on {global_id}, which no model holds any more" for global_id in sorted(decisions.keys() - known)]
-
-
-def _bodies(reading: ReadModels) -> Iterator[RoomBody]:
-    for ref, place in reading.rooms.items():
-        shape = reading.shapes.get(ref)
-        if shape is not None and shape.body is not None:
-            storey = reading.key_or_none(reading.storey_of(ref))
-            yield RoomBody(reading.keys[ref], place.name or place.long_name, storey, *shape.body)
-
-
-def _plan_equipment(reading: ReadModels) -> Iterator[dict[str, Any]]:
-    for ref in reading.equipment:
-        element, placement = reading.inventory.elements[ref], reading.placements[ref]
-        x, y = (round(v, 3) for v in element.position[:2]) if element.position else (None, None)
-        yield {
-            "id": reading.keys[ref],
-            "name": element.name,
-            "class": reading.classes[ref].brick.split(":", 1)[1],
-            "room": reading.key_or_none(placement.room),
-            "storey": reading.key_or_none(reading.storey_of_element(ref)),
-            "x": x,
-            "y": y,
-        }
+def _idle(decisions: Decisions, addressed: Addressed) -> list[str]:
+    """Decisions that decide nothing any more."""
+    marks, keys = set(addressed.reading.marks.values()), {e.global_id for e in addressed.reading.inventory.elements.values()}
+    idle = []
+    for known_by in sorted(decisions.elements.keys() - marks):
+        shared = known_by in keys
+        end = "which stands on several elements; decide by the ids of review.proposals.toml" if shared else "which no model holds any more"
+        idle.append(f"review.toml decides on {known_by}, {end}")
+    return [*idle, *addressed.warnings, *addressed.reading.unresolved]
 
 
 def _earlier(twin_file: Path, site_name: str) -> Graph | None:
@@ -211,25 +181,6 @@ def _earlier(twin_file: Path, site_name: str) -> Graph | None:
     except SiteError:
         return None
     return graph if graph.site == site_name else None
-
-
-def _links(graph: Graph | None) -> dict[str, dict[str, str]]:
-    """Nodes by GlobalId, those that only one node has."""
-    rows = graph.ask("ifc_links") if graph is not None else []
-    seen = Counter(row["global_id"] for row in rows)
-    return {row["global_id"]: row for row in rows if seen[row["global_id"]] == 1 and row["global_id"]}
-
-
-def _compare(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> Changes:
-    if not before:
-        return Changes()
-    both = sorted(before.keys() & after.keys())
-    return Changes(
-        tuple(after[g]["node"] for g in sorted(after.keys() - before.keys())),
-        tuple(before[g]["node"] for g in sorted(before.keys() - after.keys())),
-        tuple(after[g]["node"] for g in both if before[g].get("place") != after[g].get("place")),
-        tuple(after[g]["node"] for g in both if any(before[g][k] != after[g][k] for k in ("class", "name"))),
-    )
 
 
 def _header(models: Sequence[Mapping[str, str]]) -> list[str]:
@@ -244,3 +195,7 @@ def _shown(path: Path, out: Path) -> str:
 
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""

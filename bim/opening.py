@@ -12,6 +12,7 @@ from twin.errors import ModelError
 
 SCHEMAS = ("IFC2X3", "IFC4", "IFC4X3")
 _START, _END = b"ISO-10303-21;", b"END-ISO-10303-21;"
+_COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b")  # zip (also .ifczip) and gzip
 _HEAD_BYTES, _TAIL_BYTES = 65_536, 4_096  # a header fits the first, the closing line the second
 _FILE_SCHEMA = re.compile(rb"FILE_SCHEMA\s*\(\s*\(\s*'([^']*)'")
 _EXPORT = "export it again as IFC2X3, IFC4 or IFC4X3 (STEP file, .ifc)"
@@ -33,6 +34,8 @@ def open_model(path: Path) -> Model:
     head = content[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not content.strip():
         raise ModelError(f"{path}: the file is empty; {_EXPORT}")
+    if content.startswith(_COMPRESSED):
+        raise ModelError(f"{path}: a compressed file (zip or gzip) with another name; unpack it and give the .ifc file inside")
     if not head.startswith(_START):
         raise ModelError(f"{path}: not an IFC file (it does not begin with {_START.decode()}); {_EXPORT}")
     if _END not in content[-_TAIL_BYTES:]:

@@ -1,19 +1,20 @@
 """Models read as one building: every step of the import in order, each result kept where the next one and the report find it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bim import emitting
-from bim.classifying import Classified, Coverage, classify, ifc_type
+from bim.classifying import Classified, Coverage, classify
 from bim.federating import federate, standing
-from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
-from bim.keys import Named, NodeRef, mint_keys
+from bim.inventory import Group, Inventory, Place, Ref, take_inventory
+from bim.keys import Named, NodeRef, mint_keys, name_key
 from bim.locating import Surroundings, locate
+from bim.marks import identity, marks_of
 from bim.moves import read_frame
 from bim.opening import Model
 from bim.placing import Placement
 from bim.points import FoundPoint, find_points
-from bim.review import Decision, decided
+from bim.review import Decision, Decisions, decided
 from bim.rooms import RoomShape, room_shapes
 from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
@@ -43,6 +44,8 @@ class ReadModels:
     serving: Sequence[Serving]
     keys: Mapping[NodeRef, str]
     notes: Sequence[str] = ()  # what reading found that a person should know
+    marks: Mapping[Ref, str] = field(default_factory=dict)  # element -> what it is known by from import to import
+    unresolved: Sequence[str] = ()  # decisions that name a room or zone which no model holds
 
     @property
     def storeys(self) -> list[Place]:
@@ -104,7 +107,8 @@ class ReadModels:
             element, key, placement = self.inventory.elements[ref], self.keys[ref], self.placements[ref]
             location = self.key_or_none(placement.room) or self.key_or_none(self.storey_of_element(ref))
             yield from emitting.equipment_triples(element, self.classes[ref], key, location, placement)
-            yield from origin.reference(key, ref, element.global_id, element.name)
+            yield from origin.reference(key, ref, element.global_id, element.name, self.marks.get(ref, ""))
+            yield from emitting.position_triple(key, element)
         buildings = [ref for ref, place in self.places.items() if place.kind == "building"]
         if len(buildings) == 1:
             meters = [(self.keys[ref], self.classes[ref].brick) for ref in self.equipment]
@@ -112,11 +116,12 @@ class ReadModels:
 
     def _point_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
         for point in self.points:
-            key = self.keys[_node(point)]
-            yield from emitting.point_triples(point, self.classes[point.element], key, self.key_or_none(point.owner))
+            key = self.keys[node_of(point)]
+            yield from emitting.point_triples(point, self.classes.get(point.element), key, self.key_or_none(point.owner))
             if not point.extra:
                 element = self.inventory.elements[point.element]
-                yield from origin.reference(key, point.element, element.global_id, element.name)
+                yield from origin.reference(key, point.element, element.global_id, element.name, self.marks.get(point.element, ""))
+                yield from emitting.position_triple(key, element)
 
     def _class_of(self, ref: Ref) -> str:
         if ref in self.classes:
@@ -124,7 +129,7 @@ class ReadModels:
         return "rec:Room" if ref in self.rooms else "rec:HVACZone"
 
 
-def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> ReadModels:
+def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
     measured = room_shapes(models)
@@ -133,9 +138,12 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     shapes = _shapes(federation.shapes, same)
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
-    classes = {ref: decided(classify(element), decisions.get(element.global_id)) for ref, element in inventory.elements.items()}
+    marks = marks_of(inventory)
+    classes = {ref: decided(classify(element), decisions.get(marks[ref])) for ref, element in inventory.elements.items()}
     around = Surroundings(inventory, federation, rooms, {ref: s for ref, s in shapes.items() if ref in rooms})
-    placements = locate(models, around, classes)
+    by_hand = _ByHand(inventory, same, rooms, earlier_keys, {ref: d for ref, mark in marks.items() if (d := decisions.get(mark))})
+    placements = dict(locate(models, around, classes))
+    placements |= by_hand.placements(placements)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
     def place_of(ref: Ref) -> Ref | None:
@@ -152,14 +160,14 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
     notes = [*federation.notes, *measured.notes()]
     reading = ReadModels(
-        inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys, notes
+        inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys, notes, marks
     )
     air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
     building = Building(inventory, placements, traced, rooms, air_zones, same)
     serving = served_zones(
         {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
     )
-    return replace(reading, serving=serving)
+    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved)
 
 
 def group_class(group: Group) -> str:
@@ -168,6 +176,59 @@ def group_class(group: Group) -> str:
     kind = row.brick if row else "brick:System"
     named = any(word in group.name.lower() for word in _AIR_ZONE_WORDS)
     return "rec:HVACZone" if group.ifc_class == "IfcZone" and named else kind
+
+
+class _ByHand:
+    """Rooms and zones that people named in their decisions: by GlobalId, by the key of the last import, or by name."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        same: Mapping[Ref, Ref],
+        rooms: Mapping[Ref, Place],
+        earlier_keys: Mapping[str, str],
+        decisions: Mapping[Ref, Decision],
+    ) -> None:
+        self._decisions, self.unresolved = decisions, list[str]()
+        self._rooms: dict[str, Ref] = {}
+        self._targets: dict[str, Ref] = {}
+        groups = [g for g in inventory.groups if g.ifc_class in ("IfcZone", "IfcSpatialZone")]
+        for thing in groups:
+            self._targets |= dict.fromkeys(_called(thing.global_id, thing.name, "zone", earlier_keys), thing.ref)
+        for ref, place in inventory.places.items():
+            if same[ref] in rooms:
+                names = _called(place.global_id, place.name or place.long_name, "room", earlier_keys)
+                self._rooms |= dict.fromkeys(names, same[ref])
+        self._targets = self._rooms | self._targets  # a zone of the room's name is what is served
+
+    def placements(self, found: Mapping[Ref, Placement]) -> dict[Ref, Placement]:
+        """What people said of where an element stands."""
+        placed = {}
+        for ref, decision in self._decisions.items():
+            room = self._known(decision.room, self._rooms, decision) if decision.room and ref in found else None
+            if room is not None:
+                placed[ref] = Placement(room, f"reviewed by {decision.by}: {decision.why}", 1.0)
+        return placed
+
+    def servings(self, found: Sequence[Serving]) -> list[Serving]:
+        """What people said of what an element serves, in place of what was found for it."""
+        said = {}
+        for ref, decision in self._decisions.items():
+            target = self._known(decision.serves, self._targets, decision) if decision.serves else None
+            if target is not None:
+                said[ref] = Serving(ref, target, f"reviewed by {decision.by}: {decision.why}")
+        return [s for s in found if s.terminal not in said] + list(said.values())
+
+    def _known(self, name: str, places: Mapping[str, Ref], decision: Decision) -> Ref | None:
+        if name not in places:
+            self.unresolved.append(f"review.toml: {decision.by} decided on {name!r}, which is no room or zone of the models (any more)")
+        return places.get(name)
+
+
+def _called(global_id: str, name: str, kind: str, earlier_keys: Mapping[str, str]) -> list[str]:
+    """All by which a person may name a place, the surest last."""
+    texts = [name_key(name, kind), f"{name_key(name, kind)}_{kind}", name, earlier_keys.get(global_id, ""), global_id]
+    return [text for text in texts if text]
 
 
 def _place_class(place: Place) -> str:
@@ -194,7 +255,8 @@ def _measured(place: Place, shape: RoomShape | None) -> Place:
     return replace(place, area_m2=area, height_m=height, volume_m3=place.volume_m3 or round(area * height, 4))
 
 
-def _node(point: FoundPoint) -> NodeRef:
+def node_of(point: FoundPoint) -> NodeRef:
+    """The point's node: its element's, or an own one beside it."""
     return (*point.element, point.extra) if point.extra else point.element
 
 
@@ -203,25 +265,17 @@ def _named(
 ) -> Iterator[Named]:
     for point in points:
         element = inventory.elements[point.element]
-        yield Named(_node(point), "point", point.name, _identity(element, inventory), "" if point.extra else element.global_id)
+        yield Named(node_of(point), "point", point.name, identity(element, inventory), "" if point.extra else element.global_id)
     for ref in equipment:
         element = inventory.elements[ref]
-        yield Named(ref, "equipment", element.name, _identity(element, inventory), element.global_id)
+        yield Named(ref, "equipment", element.name, identity(element, inventory), element.global_id)
     for ref, place in places.items():
         if place.kind != "space" or ref in rooms:
             above = place.parent and inventory.places.get(place.parent)
-            identity = f"{place.ifc_class}|{place.name}|{place.long_name}|{above.name if above else ''}|{place.area_m2}"
-            yield Named(ref, _KEY_KIND[place.kind], place.name or place.long_name, identity, place.global_id)
+            apart = f"{place.ifc_class}|{place.name}|{place.long_name}|{above.name if above else ''}|{place.area_m2}"
+            yield Named(ref, _KEY_KIND[place.kind], place.name or place.long_name, apart, place.global_id)
 
 
 def _named_group(group: Group) -> Named:
     kind = "zone" if group.ifc_class in ("IfcZone", "IfcSpatialZone") else "system"
     return Named(group.ref, kind, group.name, f"{group.ifc_class}|{group.predefined}|{len(group.members)}", group.global_id)
-
-
-def _identity(element: Element, inventory: Inventory) -> str:
-    """What tells namesakes apart: type, storey and place to the decimetre; not the order in the file and not the GlobalId."""
-    storey = inventory.storey_of.get(element.container) if element.container is not None else None
-    name = inventory.places[storey].name if storey is not None else ""
-    spot = ",".join(f"{round(v, 1):.1f}" for v in element.position) if element.position else ""
-    return f"{ifc_type(element)}|{element.name}|{name}|{spot}"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bim.importing import IMPORTER_VERSION, Imported, import_models
+from bim.importing import Imported, import_models
 from controls.forecast import OccupancyForecast
 from controls.strategies import find_strategies
 from simulators.opening import open_plant, people_before
@@ -48,7 +48,7 @@ def make_twin(site: Site, state: Path, at: datetime) -> Imported:
     """Import the site's models into its folder and write that into its journal."""
     imported = import_models(site.models, site.folder, site.name)
     journal = Journal(state / "journal.db")
-    journal.append([Record("import", at, {"models": list(imported.models), "version": IMPORTER_VERSION, "counts": dict(imported.counts)})])
+    journal.append([Record("import", at, imported.journal_body())])
     journal.close()
     return imported
 

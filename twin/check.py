@@ -12,7 +12,7 @@ from pathlib import Path
 from twin.addresses import parse_address
 from twin.errors import SiteError
 from twin.graph import Graph
-from twin.points import PointBook, read_points
+from twin.points import PointBook, point_rows, read_points
 from twin.site import Site, load_site
 
 HEADER_LINES_MAX = 50  # the models' hashes stand in the first lines of twin.ttl
@@ -96,10 +96,21 @@ def _protocols_fit(site: Site, book: PointBook) -> Iterator[Finding]:
             yield Finding("points", f"{point.id}: address is {protocol}, its connection in site.toml is {connection.protocol}; correct one")
 
 
+def _retired_rows(site: Site, book: PointBook) -> Iterator[Finding]:
+    for line, row in point_rows(site.points_file):
+        if row["point"] in book and book[row["point"]].retired:
+            yield Finding(
+                "points.csv",
+                f"line {line}: {row['point']} is retired, no model holds it any more; it is neither read nor written. "
+                "Take the row away, or bring the element back into the model and import again",
+            )
+
+
 BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
     _connections_are_known,
     _addresses_are_used_once,
     _protocols_fit,
+    _retired_rows,
 )
 
 

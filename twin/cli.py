@@ -17,7 +17,9 @@ COMMANDS: Final = {
     # name: (where it is, what it does)
     "demo": ("simulators.commands:demo", "the whole product once, on a simulated building: import, control, seal, verify, show"),
     "import": ("bim.commands:import_", "IFC models to one Brick twin, with readiness and coverage"),
+    "review": ("bim.review_commands:review", "what an import is unsure of: list it, decide, take back"),
     "check": ("twin.commands:check", "every consistency check of a site, all findings at once"),
+    "discover": ("controls.discover_commands:discover_", "devices and objects on the site's buses, matched with the twin"),
     "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),

@@ -396,5 +396,7 @@ def prefixed(iri: str) -> str:
 def _point(row: Mapping[str, str]) -> Point:
     binding = None
     if address := row.get("address"):
-        binding = Binding(row["point"], address, float(row.get("scale", 1.0)), float(row.get("offset", 0.0)))
-    return Point(row["point"], row["class"], row.get("unit", ""), row.get("owner", ""), row.get("label", ""), binding=binding)
+        accepted = row.get("bound_by") != "scan"
+        binding = Binding(row["point"], address, float(row.get("scale", 1.0)), float(row.get("offset", 0.0)), accepted)
+    unit, owner, label = (row.get(name, "") for name in ("unit", "owner", "label"))
+    return Point(row["point"], row["class"], unit, owner, label, binding=binding, retired=row.get("retired") == "true")

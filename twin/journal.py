@@ -17,6 +17,7 @@ from twin.errors import StateError
 
 KINDS = (
     "import",  # what the twin was made of
+    "review",  # a person's decision on an import's proposal, made or withdrawn
     "mode",  # automatic or off, by whom and why
     "readings",  # one device, one cycle
     "record",  # a record that a device signed itself, as it came

@@ -1,6 +1,7 @@
 """The point book: every point of a site with its Brick class, unit, owner, limits and address, from the twin and points.csv."""
 
 import csv
+import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -51,8 +52,23 @@ class PointBook(Mapping[str, Point]):
 def read_points(path: Path, twin_points: Iterable[Point]) -> PointBook:
     """Merge the twin's points with points.csv; SiteError names file, line, what was expected and what came."""
     points = {p.id: p for p in twin_points}
+    for line, row in point_rows(path):
+        where, name = f"{path} line {line}", row["point"]
+        if name not in points:
+            near = difflib.get_close_matches(name, points, 1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise SiteError(
+                f"{where}: point {name!r} is not in the twin{meant}; import the model that holds it, correct the name, or take the row away"
+            )
+        if not points[name].retired:  # a retired point's row is kept like its history; `wattproof check` tells of it
+            points[name] = _merged(points[name], row, where)
+    return PointBook(points.values())
+
+
+def point_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line, cells) of points.csv, none where there is no file; SiteError for what is no such table or names a point twice."""
     if not path.exists():
-        return PointBook(points.values())
+        return []
     seen: dict[str, int] = {}
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -62,6 +78,7 @@ def read_points(path: Path, twin_points: Iterable[Point]) -> PointBook:
     unknown = [c for c in reader.fieldnames or () if c not in COLUMNS]
     if unknown or not reader.fieldnames or "point" not in reader.fieldnames:
         raise SiteError(f"{path} line 1: columns must be among {', '.join(COLUMNS)}, got {', '.join(reader.fieldnames or ['nothing'])}")
+    rows = []
     for row in reader:
         where = f"{path} line {reader.line_num}"
         if None in row or any(v is None for v in row.values()):
@@ -70,10 +87,8 @@ def read_points(path: Path, twin_points: Iterable[Point]) -> PointBook:
         if name in seen:
             raise SiteError(f"{where}: {name} stands already in line {seen[name]}; keep one of them")
         seen[name] = reader.line_num
-        if name not in points:
-            raise SiteError(f"{where}: point {name!r} is not in the twin; import the model that holds it, or correct the name")
-        points[name] = _merged(points[name], {k: v.strip() for k, v in row.items()}, where)
-    return PointBook(points.values())
+        rows.append((reader.line_num, {k: v.strip() for k, v in row.items()}))
+    return rows
 
 
 def _merged(point: Point, row: Mapping[str, str], where: str) -> Point:

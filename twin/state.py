@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,33 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StateError(f"{path}: cannot be written ({error.strerror}); check the disk and the folder's owner") from None
+
+
+def write_all_whole(contents: Mapping[Path, bytes]) -> None:
+    """Write several files that belong together: all of them or none. What stood there before comes back if one cannot be put in place."""
+    written: dict[Path, Path] = {}
+    before: dict[Path, bytes | None] = {}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written[path] = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            with written[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, new in written.items():
+            before[path] = path.read_bytes() if path.exists() else None
+            new.replace(path)
+    except OSError as error:
+        for path in [p for p in before if not written[p].exists()]:
+            earlier = before[path]
+            path.unlink(missing_ok=True) if earlier is None else write_whole(path, earlier)
+        for new in written.values():
+            new.unlink(missing_ok=True)
+        where = error.filename or next(iter(contents))
+        raise StateError(
+            f"{where}: cannot be written ({error.strerror}); nothing was changed; check the disk and the folder's owner"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -80,6 +80,7 @@ class Binding:
     address: str  # the whole text, for example bacnet:ahu_1/analog-input,3 (see twin.addresses)
     scale: float = 1.0
     offset: float = 0.0
+    accepted: bool = True  # False: matched by a scan alone; such a point is read and never written
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.scale) or self.scale == 0 or not math.isfinite(self.offset):
@@ -98,10 +99,16 @@ class Point:
     writable: bool = False
     limits: Limits | None = None
     binding: Binding | None = None
+    retired: bool = False  # no model holds it any more; kept for its history, neither read nor written
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_.]+", self.id):
             raise ValueError(f"point id {self.id!r} must be lower-case letters, digits, '_' and '.'")
+        if self.writable and self.binding is not None and not self.binding.accepted:
+            raise ValueError(
+                f"{self.id}: its address {self.binding.address} comes from a scan that nobody accepted; "
+                "accept it (`wattproof review`) and import again, or give the address in points.csv"
+            )
         if self.writable and self.limits is None:
             raise ValueError(f"{self.id}: a writable point needs limits (low, high, fallback) in points.csv")
 

@@ -1,5 +1,6 @@
 """The command `import`: one JSON object on standard output, or a few lines for a person."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from bim.commands import import_
 from twin.errors import SiteError
+from twin.journal import Journal
 from twin.site import find_site
 
 
@@ -28,7 +30,8 @@ def run() -> Callable[..., str]:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Path:
+def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WATTPROOF_STATE", str(tmp_path / "state"))
     folder = tmp_path / "corner_clinic"
     shutil.copytree(find_site("corner_clinic"), folder)
     return folder
@@ -45,10 +48,22 @@ def test_a_site_is_imported_into_its_own_folder(run: Callable[..., str], clinic:
     assert (clinic / "twin.ttl").read_bytes() == before
 
 
+def test_an_import_is_written_into_the_sites_journal(run: Callable[..., str], clinic: Path, tmp_path: Path) -> None:
+    (clinic / "review.toml").write_text("# nothing yet\n")
+
+    run(str(clinic))
+
+    (row,) = Journal(tmp_path / "state" / "sites" / "corner_clinic" / "journal.db").after(0)
+    assert (row.kind, row.body["counts"]["points"], row.body["models"][0]["file"]) == ("import", 69, "models/corner_clinic.ifc")
+    assert row.body["review"] == hashlib.sha256(b"# nothing yet\n").hexdigest()
+
+
 def test_files_go_where_out_says(run: Callable[..., str], model_file: Callable[..., Path], tmp_path: Path) -> None:
     told = run(str(model_file("a.ifc")), str(model_file("b.ifc", schema="IFC4X3")), "--out", str(tmp_path / "My House"))
 
-    assert sorted(p.name for p in (tmp_path / "My House").iterdir()) == ["plan.json", "report.json", "twin.ttl"]
+    assert sorted(p.name for p in (tmp_path / "My House").iterdir()) == [
+        "plan.json", "report.html", "report.json", "review.proposals.toml", "review.toml", "twin.ttl",
+    ]  # fmt: skip
     assert told.startswith("my_house: a.ifc, b.ifc\n")
     assert "for review" in told
 

@@ -1,12 +1,13 @@
 """Decisions of people: applied at every import, said in the twin, and refused when they say nothing."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bim.importing import import_models
-from bim.review import read_decisions
+from bim.review import parse_decisions, read_decisions
 from twin.errors import SiteError
 
 BY = 'by = "M. Chen"\nwhy = "name plate"\n'
@@ -45,6 +46,14 @@ def test_a_decision_never_lifts_a_protection(model_file: Callable[..., Path], tm
         (f'["g"]\nbrick = "No_Such"\n{BY}', "not a class of Brick"),
         (f'["g"]\n{BY}', "either brick"),
         (f'["g"]\nclass = "VAV"\n{BY}', "expected a table"),
+        (f'["g"]\npassive = "yes"\n{BY}', "passive must be true or false"),
+        (f'["g"]\nroom = 3\n{BY}', "room must be a text"),
+        (f'["g"]\nwritable = true\nroom = "r"\n{BY}', "belongs to an address"),
+        (f'["g"]\naddress = "bacnet:x"\n{BY}', "expected bacnet:CONNECTION"),
+        (f'["bacnet:x/analog-input,1"]\npoint = "p"\nignore = true\n{BY}', "give one of point"),
+        (f'["bacnet:x/analog-input,1"]\nowner = "vav_1"\n{BY}', "needs its class"),
+        (f'["bacnet:x/analog-input,1"]\nowner = "vav_1"\nbrick = "VAV"\n{BY}', "no class of a point"),
+        (f'["bacnet:x/analogue,1"]\npoint = "p"\n{BY}', "object type"),
         ("[[[", "not readable as TOML"),
     ],
 )
@@ -53,3 +62,54 @@ def test_a_decision_that_says_nothing_is_refused(tmp_path: Path, text: str, word
 
     with pytest.raises(SiteError, match=words):
         read_decisions(tmp_path / "review.toml")
+
+
+def test_a_person_moves_a_box_into_its_room_and_says_what_it_serves(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    first = import_models([model_file()], tmp_path, "house")
+    ids = {row["node"]: row["global_id"] for row in first.graph.ask("ifc_links")}
+    (tmp_path / "review.toml").write_text(f'["{ids["vav_1"]}"]\nroom = "r2"\nserves = "Zone 2"\n{BY}["{ids["lt_1"]}"]\nroom = "R9"\n{BY}')
+
+    imported = import_models([model_file()], tmp_path, "house")
+
+    assert {row["equipment"]: row.get("room") for row in imported.graph.ask("equipment")}["vav_1"] == "r2"
+    assert [row["zone"] for row in imported.graph.ask("terminals") if row["terminal"] == "vav_1"] == ["zone_2"]
+    assert any("'R9'" in warning for warning in imported.report["warnings"])
+
+
+def test_an_element_whose_global_id_is_not_its_own_is_decided_on_by_its_mark(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    def doubled(text: str) -> str:
+        text = text.replace(".VARIABLEFLOWPRESSUREDEPENDANT.", ".NOTDEFINED.")
+        one, two = re.findall(r"IFCAIRTERMINALBOX\('([^']{22})'", text)
+        return text.replace(one, two)
+
+    model = model_file(change=doubled)
+    first = import_models([model], tmp_path, "house")
+    marks = {row["node"]: row.get("mark", "") for row in first.graph.ask("things")}
+    assert marks["vav_1"].startswith("vav_1~")
+    (tmp_path / "review.toml").write_text(f'["{marks["vav_1"]}"]\nbrick = "RVAV"\n{BY}')
+
+    imported = import_models([model], tmp_path, "house")
+
+    classes = {row["equipment"]: row["class"] for row in imported.graph.ask("equipment")}
+    assert (classes["vav_1"], classes["vav_2"]) == ("RVAV", "Terminal_Unit")
+    assert imported.report["changes"]["changed"] == [
+        {"id": "vav_1", "name": "VAV-1", "class": "RVAV", "before": {"class": "Terminal_Unit"}, "after": {"class": "RVAV"}}
+    ]
+
+
+def test_every_proposal_can_be_uncommented_as_it_stands(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    hostile = r'Evil \\"] = 1 \X2\000A007F\X0\# ['
+
+    def change(text: str) -> str:
+        text = text.replace("IFCCARTESIANPOINT((1.,1.,1.5))", "IFCCARTESIANPOINT((5.,1.,1.5))")  # on the wall line
+        return text.replace("'VAV-1.ZN-T'", f"'{hostile}'")
+
+    on_wall = model_file(contain="storey", change=change)
+    (item,) = import_models([on_wall], tmp_path, "house").report["review"]
+    assert "\n" in item["name"]
+    lines = (tmp_path / "review.proposals.toml").read_text().splitlines()
+
+    assert all(line.startswith("#") or not line for line in lines)
+    tables = "\n".join(line.removeprefix("# ") for line in lines if re.match(r"# (\[|\w+ = )", line))
+    decisions = parse_decisions(tables.replace('by = ""', 'by = "x"').replace('why = ""', 'why = "y"'), "proposals")
+    assert [(header, d.room) for header, d in decisions.elements.items()] == [(item["header"], item["room"])]

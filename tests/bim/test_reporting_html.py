@@ -1,0 +1,58 @@
+"""report.html: one page that asks nothing of the network, and in which no name of a model can do anything."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+from bim.importing import import_models
+
+HOSTILE = r"<script>alert(1)</script><img src=x onerror=alert(2)>\X2\202E0001\X0\ ' & "
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_names_from_a_model_are_text_and_nothing_is_fetched(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    def evil(text: str) -> str:
+        for name in ("R1", "VAV-1", "LT-1", "Level 1", "Zone 1"):
+            text = text.replace(f"'{name}'", f"'{name} {HOSTILE.replace(chr(39), chr(39) * 2)}'")
+        return text.replace("IFCCARTESIANPOINT((1.,1.,1.5))", "IFCCARTESIANPOINT((5.,1.,1.5))")
+
+    imported = import_models([model_file(change=evil, contain="storey")], tmp_path, "house")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = _Tags()
+    page.feed(text)
+
+    assert any("<script>" in str(room["name"]) for room in imported.plan["rooms"])
+    assert {tag for tag, _ in page.tags} & {"script", "img", "iframe", "link", "object", "form"} == set()
+    assert [a for _, attributes in page.tags for a in attributes if a.startswith("on") or a == "src"] == []
+    assert {attributes["href"][0] for tag, attributes in page.tags if tag == "a" and attributes.get("href")} == {"#"}
+    assert page.open == []
+    assert not re.search(r"https?:|url\(|@import", text)
+    assert "\x01" not in text
+    assert "\u202e" not in text
+
+
+def test_every_section_and_both_languages_are_there(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    import_models([model_file()], tmp_path, "house")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    assert re.findall(r'<section id="(\w+)"', text) == [
+        "review", "changes", "coverage", "placement", "plans", "points", "feeds", "violations", "warnings",
+    ]  # fmt: skip
+    assert "待审核" in text
+    assert text.count("<circle") == 5
+    assert text.count('class="room"') == 2
