@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shapely.geometry.base import BaseGeometry
+
 from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
 from bim.flow_report import flow_doubts, flows
 from bim.opening import Model, open_model
@@ -14,7 +16,7 @@ from bim.placing import LOW_CONFIDENCE
 from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
 from bim.room_mesh import RoomBody, glb
-from bim.rooms import rings
+from bim.rooms import RoomShape, areas_only, rings
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError
 from twin.graph import Graph
@@ -83,7 +85,7 @@ def plan_of(reading: ReadModels) -> dict[str, Any]:
             "name": place.name or place.long_name,
             "storey": reading.key_or_none(reading.storey_of(place.ref)),
             "area_m2": round(place.area_m2, 2) if place.area_m2 is not None else None,
-            "polygons": rings(shape.floor) if shape else [],
+            "polygons": rings(_open_floor(shape, reading.voids.get(place.ref))) if shape else [],
         }
         rooms.append(room | ({"zone": zone_of[place.ref]} if place.ref in zone_of else {}))
     return {
@@ -91,6 +93,10 @@ def plan_of(reading: ReadModels) -> dict[str, Any]:
         "rooms": sorted(rooms, key=lambda r: r["id"]),
         "equipment": sorted(_plan_equipment(reading), key=lambda e: str(e["id"])),
     }
+
+
+def _open_floor(shape: RoomShape, void: BaseGeometry | None) -> BaseGeometry:
+    return shape.floor if void is None else areas_only(shape.floor.difference(void)) or shape.floor
 
 
 def counts_of(reading: ReadModels, models: Sequence[Model], findings: Sequence[Finding], changes: Changes) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Models read as one building: every step of the import in order, each result kept where the next one and the report find it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+from shapely.geometry.base import BaseGeometry
 
 from bim import emitting
 from bim.classifying import Classified, Coverage, classify, ifc_type
@@ -18,6 +20,7 @@ from bim.rooms import RoomShape, room_shapes
 from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
+from bim.voids import floor_voids
 from twin.graph import Triple
 
 _KEY_KIND = {"site": "site", "building": "building", "storey": "level", "space": "room"}
@@ -43,6 +46,7 @@ class ReadModels:
     serving: Sequence[Serving]
     keys: Mapping[NodeRef, str]
     notes: Sequence[str] = ()  # what reading found that a person should know
+    voids: Mapping[Ref, BaseGeometry] = field(default_factory=dict)  # what of a room's floor is open
 
     @property
     def storeys(self) -> list[Place]:
@@ -159,7 +163,8 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     serving = served_zones(
         {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
     )
-    return replace(reading, serving=serving)
+    voids = floor_voids(models, around.shapes, federation.moves)
+    return replace(reading, serving=serving, voids=voids)
 
 
 def group_class(group: Group) -> str:
