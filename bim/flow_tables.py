@@ -26,7 +26,7 @@ class Stream(NamedTuple):
 def stream_of(value: str, name: str) -> Stream:
     """Medium and role of a system or port by its IfcDistributionSystemEnum value and its name; words for both ways say neither."""
     by_value = _exact("value").get(value.upper(), Stream())
-    found = [stream for pattern, stream in _patterns("name") if pattern.search(name.replace("_", " "))]
+    found = _said("name", name)
     roles = {s.role for s in found if s.role and not (s.medium == "electrical" and by_value.medium not in ("", "electrical"))}
     medium = by_value.medium or next((s.medium for s in found if s.medium), "")
     return Stream(medium, roles.pop() if len(roles) == 1 else "" if roles else by_value.role)
@@ -39,7 +39,7 @@ def stream_of_segment(ifc_classes: Iterable[str]) -> Stream:
 
 def port_word(name: str) -> str:
     """`in` or `out` where a port's name says so, else empty."""
-    roles = {stream.role for pattern, stream in _patterns("port") if pattern.search(name.replace("_", " "))}
+    roles = {stream.role for stream in _said("port", name)}
     return roles.pop() if len(roles) == 1 else ""
 
 
@@ -57,6 +57,18 @@ def flow_role(brick_class: str, ifc_classes: tuple[str, ...], medium: str) -> st
         level = [above for name in level for above in brick().parents.get(name, ()) if above not in seen]
         seen.update(level)
     return ""
+
+
+def _said(kind: str, name: str) -> list[Stream]:
+    text = name.replace("_", " ")
+    if not text or not _any_of(kind).search(text):  # most names say nothing
+        return []
+    return [stream for pattern, stream in _patterns(kind) if pattern.search(text)]
+
+
+@cache
+def _any_of(kind: str) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _patterns(kind)), re.IGNORECASE)
 
 
 @cache

@@ -71,13 +71,14 @@ def lay_out(
     across: dict[Ref, list[tuple[Ref, float]]] = defaultdict(list)
     held: dict[Ref, list[Ref]] = defaultdict(list)
     joined = _Joined()
+    linked = {ref for link in links for ref in (link.a, link.b)}
+    words_of = {ref: _own_stream(ports[ref], equipment, kinds, streams) for ref in linked}
     for link in links:
         a, b = ports[link.a], ports[link.b]
         if a.holder == b.holder:
             continue
         ends = [port.ref if port.holder in equipment else port.holder for port in (a, b)]
-        own = [_own_stream(port, equipment, kinds, streams) for port in (a, b)]
-        if _against(*own):
+        if _against(words_of[a.ref], words_of[b.ref]):
             continue
         across[a.ref].append((b.ref, LINK_CONFIDENCE[link.evidence]))
         across[b.ref].append((a.ref, LINK_CONFIDENCE[link.evidence]))
@@ -91,7 +92,7 @@ def lay_out(
         holder = ports[ref].holder
         root = joined.root(ref if holder in equipment else holder)
         net = net_of[ref] = nets.setdefault(root, Net(Stream()))
-        words[root][_own_stream(ports[ref], equipment, kinds, streams)] += 1
+        words[root][words_of[ref]] += 1
         if holder in equipment:
             net.ends.append(ref)
         else:

@@ -1,5 +1,6 @@
 """Where a model puts its things: absolute placements in metres, each computed once, damaged ones counted."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ Ref = tuple[int, int]
 Xyz = tuple[float, float, float]
 Axes = tuple[Xyz, Xyz, Xyz]
 _DEEP = 200  # a chain of placements longer than this is a circle
+_UNTURNED = np.eye(3)
 _FLAT = 1e-6  # axes that differ by less are the same
 
 
@@ -37,7 +39,7 @@ class Placements:
         if getattr(own, "Axis", None) is None and getattr(own, "RefDirection", None) is None:
             return None
         matrix = self.matrix(item)
-        if matrix is None or np.allclose(_axes(own)[:3, :3], np.eye(3), atol=_FLAT):
+        if matrix is None or float(np.abs(_axes(own)[:3, :3] - _UNTURNED).max()) < _FLAT:
             return None
         x, y, z = (tuple(float(v) for v in matrix[:3, column]) for column in range(3))
         return (x[0], x[1], x[2]), (y[0], y[1], y[2]), (z[0], z[1], z[2])
@@ -52,7 +54,7 @@ class Placements:
         except (AttributeError, TypeError, ValueError):
             self.damaged += 1
             return None
-        if not np.isfinite(matrix).all():
+        if not math.isfinite(float(matrix.sum())):
             self.damaged += 1
             return None
         scaled = matrix.copy()
@@ -98,4 +100,4 @@ def _axes(axes: Any) -> Any:
 
 def _unit(ratios: Any) -> Any:
     vector = np.array(ratios, dtype=float)
-    return vector / (float(np.linalg.norm(vector)) or 1.0)
+    return vector / (math.sqrt(float(vector @ vector)) or 1.0)

@@ -1,11 +1,12 @@
 """Which room an element is in: the model's word, its insertion point, its body, where it faces, the nearest; the evidence is kept."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from shapely import STRtree
-from shapely.geometry import Point
+from shapely.geometry import Point, box
 
 from bim.placements import Axes, Ref, Xyz
 from bim.rooms import Body, RoomShape
@@ -14,6 +15,7 @@ BELOW_M = 0.3  # a raised floor's void, when nothing else is known
 BELOW_OWN_M = 0.8  # the same below a room of the element's own storey
 ABOVE_M = 0.6  # a ceiling's void, when nothing else is known
 ABOVE_OWN_M = 1.6  # the same above a room of the element's own storey
+STOREY_M = 3.0  # a room above is met this much higher at the latest
 NEAR_M = 0.3  # further away than this is another room or outside
 WALL_M = 0.45  # two rooms this far apart share a wall, not a shaft
 TIE_M = 0.1  # a second room this much further away makes the nearest a coin toss: a device drawn on a wall line
@@ -74,9 +76,25 @@ class RoomFinder:
         self._refs = sorted(shapes)
         self._by_ref = shapes
         self._shapes = [shapes[ref] for ref in self._refs]
-        self._tree = STRtree([shape.floor for shape in self._shapes])
+        self._levels = self._by_height()
         self._storey_of = storey_of or {}
         self._votes: dict[str, Counter[bool]] = defaultdict(Counter)
+
+    def _by_height(self) -> dict[int, tuple[STRtree, list[int]]]:
+        """A tree of floors for each metre of height: towers have many rooms at one x and y."""
+        inside: dict[int, list[int]] = defaultdict(list)
+        for n, shape in enumerate(self._shapes):
+            for level in range(math.floor(shape.z_min - BELOW_OWN_M), math.floor(shape.z_max + ABOVE_OWN_M) + 1):
+                inside[level].append(n)
+        return {level: (STRtree([self._shapes[n].floor for n in numbers]), numbers) for level, numbers in inside.items()}
+
+    def _around(self, position: Xyz, reach_m: float) -> Iterator[int]:
+        """Numbers of the shapes whose surrounding box, in plan and height, the point is near."""
+        x, y, z = position
+        tree, numbers = self._levels.get(math.floor(z), (None, []))
+        if tree is not None:
+            for i in tree.query(box(x - reach_m, y - reach_m, x + reach_m, y + reach_m)):
+                yield numbers[int(i)]
 
     def place(self, container: Ref | None, spot: Spot | None, rooms: Container[Ref]) -> Placement:
         """`rooms` are the spaces of the twin; containment in one of them needs no geometry."""
@@ -158,8 +176,8 @@ class RoomFinder:
         x, y, z = spot.position
         point = Point(x, y)
         near = []
-        for i in self._tree.query(point.buffer(reach_m)):
-            shape, room = self._shapes[int(i)], self._refs[int(i)]
+        for i in self._around(spot.position, reach_m):
+            shape, room = self._shapes[i], self._refs[i]
             gap = max(z - shape.z_max, 0.0) - max(shape.z_min - z, 0.0)
             storey = self._storey_of.get(room)
             known = spot.storey is not None and storey is not None
@@ -212,8 +230,8 @@ class RoomFinder:
             return Placement(best.room, "floor void", _VOID)
         x, y, _ = spot.position
         covered = any(
-            self._shapes[int(i)].z_min > best.shape.z_max - ON_LINE_M and self._shapes[int(i)].floor.distance(Point(x, y)) == 0
-            for i in self._tree.query(Point(x, y))
+            self._shapes[i].z_min > best.shape.z_max - ON_LINE_M and self._shapes[i].floor.distance(Point(x, y)) == 0
+            for i in (*self._around(spot.position, 0.0), *self._around((x, y, best.shape.z_max + STOREY_M), 0.0))
         )
         sure = _VOID if covered else _OPEN_VOID if best.gap <= ABOVE_M else _NEAREST
         return Placement(best.room, "ceiling void", sure)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shapely.geometry.base import BaseGeometry
+
 from bim import emitting
 from bim.classifying import Classified, Coverage, classify
 from bim.federating import federate, standing
@@ -19,6 +21,7 @@ from bim.rooms import RoomShape, room_shapes
 from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
+from bim.voids import floor_voids
 from twin.graph import Triple
 
 _KEY_KIND = {"site": "site", "building": "building", "storey": "level", "space": "room"}
@@ -46,6 +49,7 @@ class ReadModels:
     notes: Sequence[str] = ()  # what reading found that a person should know
     marks: Mapping[Ref, str] = field(default_factory=dict)  # element -> what it is known by from import to import
     unresolved: Sequence[str] = ()  # decisions that name a room or zone which no model holds
+    voids: Mapping[Ref, BaseGeometry] = field(default_factory=dict)  # what of a room's floor is open
 
     @property
     def storeys(self) -> list[Place]:
@@ -167,7 +171,8 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     serving = served_zones(
         {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
     )
-    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved)
+    voids = floor_voids(models, around.shapes, federation.moves)
+    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved, voids=voids)
 
 
 def group_class(group: Group) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shapely.geometry.base import BaseGeometry
+
 from bim.binding import Addressed
 from bim.classifying import Coverage, ifc_type
 from bim.comparing import Changes
@@ -15,7 +17,7 @@ from bim.proposals import review
 from bim.reading import ReadModels, node_of
 from bim.review import Decisions
 from bim.room_mesh import RoomBody
-from bim.rooms import rings
+from bim.rooms import RoomShape, areas_only, rings
 from twin.scans import Scan
 from twin.shapes import Finding
 
@@ -83,7 +85,7 @@ def plan_of(reading: ReadModels) -> dict[str, Any]:
             "name": place.name or place.long_name,
             "storey": reading.key_or_none(reading.storey_of(place.ref)),
             "area_m2": round(place.area_m2, 2) if place.area_m2 is not None else None,
-            "polygons": rings(shape.floor) if shape else [],
+            "polygons": rings(_open_floor(shape, reading.voids.get(place.ref))) if shape else [],
         }
         rooms.append(room | ({"zone": zone_of[place.ref]} if place.ref in zone_of else {}))
     return {
@@ -91,6 +93,11 @@ def plan_of(reading: ReadModels) -> dict[str, Any]:
         "rooms": sorted(rooms, key=lambda r: r["id"]),
         "equipment": sorted(_plan_equipment(reading), key=lambda e: str(e["id"])),
     }
+
+
+def _open_floor(shape: RoomShape, void: BaseGeometry | None) -> BaseGeometry:
+    """A room's floor without the openings in the slab below it."""
+    return shape.floor if void is None else areas_only(shape.floor.difference(void)) or shape.floor
 
 
 def bodies(reading: ReadModels) -> Iterator[RoomBody]:
