@@ -15,6 +15,7 @@ from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
 from bim.room_mesh import RoomBody, glb
 from bim.rooms import rings
+from bim.shares import shares
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError
 from twin.graph import Graph
@@ -106,6 +107,7 @@ def counts_of(reading: ReadModels, models: Sequence[Model], findings: Sequence[F
             "generic": sum(v.match == "generic" for v in verdicts),
             "unmapped": covered[Coverage.UNMAPPED],
             "passive": covered[Coverage.PASSIVE],
+            "share_percent": shares(verdicts, reading.places.values(), reading.zones),
             "by_domain": dict(sorted(Counter(v.domain for v in verdicts if v.coverage is Coverage.MAPPED).items())),
         },
         "rooms": len(reading.rooms),
@@ -160,6 +162,7 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{len(double)} GlobalIds stand on {sum(double.values())} elements; export with unique ones, or changes cannot be followed"
     if empty:
         yield f"{empty} elements have no GlobalId"
+    yield from dict.fromkeys(reading.inventory.notes)
     if reading.inventory.damaged:
         yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:
