@@ -21,6 +21,7 @@ from bim.reporting import Report, bodies, plan_of, report_of
 from bim.reporting_html import page
 from bim.review import Decisions, read_decisions
 from bim.room_mesh import glb
+from bim.shares import shares
 from bim.tables import unit_of
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError, StateError
@@ -126,6 +127,7 @@ def counts_of(
             "generic": sum(v.match == "generic" for v in verdicts),
             "unmapped": covered[Coverage.UNMAPPED],
             "passive": covered[Coverage.PASSIVE],
+            "share_percent": shares(verdicts, reading.places.values(), reading.zones),
             "by_domain": dict(sorted(Counter(v.domain for v in verdicts if v.coverage is Coverage.MAPPED).items())),
         },
         "rooms": len(reading.rooms),

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import ifcopenshell.util.unit
-
 from bim.addressing import PSET_BACNET, PSET_MODBUS, PsetAddress, read_address
+from bim.hints import Hints
+from bim.measuring import Units
 from bim.opening import Model
 from bim.placements import Axes, Placements, is_entity
 from bim.placements import Ref as Ref
@@ -58,6 +58,11 @@ class Element:
     ancestors: tuple[str, ...]  # IFC classes above its own, for closed lists of classes
     axes: Axes | None = None  # where its placement turns it; None where it does not
     host: Ref | None = None  # the assembly or device it is a part of
+    systems: tuple[tuple[str, str], ...] = ()  # name and PredefinedType of each system it belongs to, and media of its ports
+    flows: tuple[str, ...] = ()  # FlowDirection of its ports
+    pset_classes: tuple[str, ...] = ()  # IFC classes that its standard property sets are made for
+    codes: tuple[tuple[str, str], ...] = ()  # classification and code, of itself and of its type
+    titles: tuple[str, ...] = ()  # what the codes and category properties are called in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Inventory:
     owner_of: dict[Ref, Ref] = field(default_factory=dict)  # sensor or actuator -> what it belongs to
     serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element or system -> rooms, zones or buildings it serves
     storey_of: dict[Ref, Ref] = field(default_factory=dict)  # any place -> its storey
+    notes: list[str] = field(default_factory=list)  # what was missing in a model and assumed
     damaged: int = 0  # relations that point nowhere and placements that are none
 
 
@@ -121,9 +127,9 @@ class _Reading:
 
     def __init__(self, number: int, file: Any, inventory: Inventory) -> None:
         self.number, self.file, self.out = number, file, inventory
-        self.scale_m = float(ifcopenshell.util.unit.calculate_unit_scale(file))
-        self.scale_m2 = float(ifcopenshell.util.unit.calculate_unit_scale(file, "AREAUNIT"))
-        self.scale_m3 = float(ifcopenshell.util.unit.calculate_unit_scale(file, "VOLUMEUNIT"))
+        self.units, self.hints = Units(file), Hints()
+        self.scale_m = self.units.m
+        self.members: dict[int, list[Ref]] = {}
         self.parent: dict[int, int] = {}
         self.type_of: dict[int, Any] = {}
         self.psets: dict[int, list[PsetAddress]] = {}
@@ -135,19 +141,19 @@ class _Reading:
     def run(self) -> None:
         projects = self.file.by_type("IfcProject")
         self.out.projects[self.number] = str(projects[0].GlobalId or "")
+        self.out.notes += self.units.notes
         self._parents()
         self._types_and_properties()
         self._classifications()
         for ifc_class, kind in PLACES.items():
             for item in self._all(ifc_class):
                 self._place(item, kind)
+        self._members()
+        self._ports()
         for item in self._all("IfcElement", "IfcProxy"):
             self._element(item)
         self._groups()
         self._controls()
-        ports, links = read_ports(self.number, self._relations, self.placements)
-        self.out.ports |= ports
-        self.out.links += links
         self.out.damaged += self.placements.damaged
 
     def _ref(self, entity: Any) -> Ref:
@@ -185,37 +191,36 @@ class _Reading:
     def _types_and_properties(self) -> None:
         for kind, items in self._relations("IfcRelDefinesByType", "RelatingType", "RelatedObjects"):
             self.type_of |= {item.id(): kind for item in items}
+            for definition in getattr(kind, "HasPropertySets", None) or ():
+                if is_entity(definition) and definition.is_a("IfcPropertySet"):
+                    self.hints.property_set(kind.id(), definition)
         for definition, items in self._relations("IfcRelDefinesByProperties", "RelatingPropertyDefinition", "RelatedObjects"):
             for item in items:
                 self._property_set(item.id(), definition)
 
     def _property_set(self, item: int, definition: Any) -> None:
         kind, name = definition.is_a(), getattr(definition, "Name", None)
-        if kind == "IfcPropertySet" and name in (PSET_BACNET, PSET_MODBUS):
+        if kind == "IfcPropertySetDefinitionSet":
+            for part in definition.wrappedValue:
+                self._property_set(item, part)
+        elif kind == "IfcPropertySet" and name in (PSET_BACNET, PSET_MODBUS):
             values = {p.Name: p.NominalValue.wrappedValue for p in definition.HasProperties if getattr(p, "NominalValue", None) is not None}
             self.psets.setdefault(item, []).append(read_address(name, values))
+        elif kind == "IfcPropertySet":
+            self.hints.property_set(item, definition)
         elif kind == "IfcElementQuantity":
-            self.quantities.setdefault(item, {}).update(self._measures(definition))
-
-    def _measures(self, definition: Any) -> Iterator[tuple[str, float]]:
-        kinds = {
-            "IfcQuantityArea": ("AreaValue", self.scale_m2),
-            "IfcQuantityLength": ("LengthValue", self.scale_m),
-            "IfcQuantityVolume": ("VolumeValue", self.scale_m3),
-        }
-        for quantity in definition.Quantities or ():
-            if quantity.is_a() in kinds:
-                attribute, scale = kinds[quantity.is_a()]
-                yield str(quantity.Name), float(getattr(quantity, attribute)) * scale
+            self.quantities.setdefault(item, {}).update(self.units.measures(definition))
 
     def _classifications(self) -> None:
         for reference, items in self._relations("IfcRelAssociatesClassification", "RelatingClassification", "RelatedObjects"):
             if not reference.is_a("IfcClassificationReference"):
                 continue
-            source = reference.ReferencedSource
-            if source is not None and _text(source, "Name").lower() == "brick":
-                code = _text(reference, "Identification") or _text(reference, "ItemReference")
+            source, code = reference.ReferencedSource, _text(reference, "Identification") or _text(reference, "ItemReference")
+            if _text(source, "Name").lower() == "brick":
                 self.stated |= {item.id(): code for item in items}
+                continue
+            for item in items:
+                self.hints.code(item.id(), _text(source, "Name"), code, _text(reference, "Name"))
 
     def _place(self, item: Any, kind: str) -> None:
         measures = self.quantities.get(item.id(), {})
@@ -246,9 +251,9 @@ class _Reading:
         self.out.elements[self._ref(item)] = Element(
             self._ref(item),
             item.is_a(),
-            _text(item, "PredefinedType"),
+            _value(item),
             kind.is_a().removesuffix("Type").removesuffix("Style") if kind is not None else "",
-            _text(kind, "PredefinedType"),
+            _value(kind),
             _text(kind, "Name"),
             _text(item, "GlobalId"),
             _text(item, "Name"),
@@ -260,6 +265,7 @@ class _Reading:
             _ancestors(item),
             self.placements.axes(item),
             (self.number, self.host[item.id()]) if item.id() in self.host else None,
+            **self.hints.of(item.id(), kind.id() if kind is not None else None),
         )
 
     def _container(self, item: int) -> int | None:
@@ -273,14 +279,16 @@ class _Reading:
             current = self.parent.get(current)
         return None
 
-    def _groups(self) -> None:
-        members: dict[int, list[Ref]] = {}
+    def _members(self) -> None:
         for group, items in self._relations("IfcRelAssignsToGroup", "RelatingGroup", "RelatedObjects"):
-            members.setdefault(group.id(), []).extend(self._ref(item) for item in items)
+            self.members.setdefault(group.id(), []).extend(self._ref(item) for item in items)
+            if group.is_a("IfcSystem"):
+                for item in items:
+                    self.hints.system(item.id(), _text(group, "Name"), _text(group, "PredefinedType"))
         for structure, items in self._relations("IfcRelReferencedInSpatialStructure", "RelatingStructure", "RelatedElements"):
             for item in items:
                 if structure.is_a("IfcSpatialZone") and item.is_a("IfcSpace"):
-                    members.setdefault(structure.id(), []).append(self._ref(item))
+                    self.members.setdefault(structure.id(), []).append(self._ref(item))
                 else:
                     self.out.serves.setdefault(self._ref(item), []).append(self._ref(structure))
         for system, places in self._relations("IfcRelServicesBuildings", "RelatingSystem", "RelatedBuildings"):
@@ -288,19 +296,23 @@ class _Reading:
         zones = {z.id() for z in self._all("IfcSpatialZone")}
         for child, above in self.parent.items():
             if above in zones:
-                members.setdefault(above, []).append((self.number, child))
+                self.members.setdefault(above, []).append((self.number, child))
+
+    def _ports(self) -> None:
+        ports, links = read_ports(self.number, self._relations, self.placements)
+        self.out.ports |= ports
+        self.out.links += links
+        for port in ports.values():
+            self.hints.port(port.holder[1], port.direction)
+            if port.medium:
+                self.hints.system(port.holder[1], "", port.medium)
+
+    def _groups(self) -> None:
         for item in self._all("IfcZone", "IfcSpatialZone", "IfcSystem"):
-            self.out.groups.append(
-                Group(
-                    self._ref(item),
-                    item.is_a(),
-                    _text(item, "PredefinedType"),
-                    _text(item, "GlobalId"),
-                    _text(item, "Name"),
-                    tuple(members.get(item.id(), ())),
-                    (self.number, self.parent[item.id()]) if item.id() in self.parent else None,
-                )
-            )
+            value, guid, name = (_text(item, attribute) for attribute in ("PredefinedType", "GlobalId", "Name"))
+            above = (self.number, self.parent[item.id()]) if item.id() in self.parent else None
+            members = tuple(self.members.get(item.id(), ()))
+            self.out.groups.append(Group(self._ref(item), item.is_a(), value, guid, name, members, above))
 
     def _controls(self) -> None:
         for owner, parts in self._relations("IfcRelFlowControlElements", "RelatingFlowElement", "RelatedControlElements"):
@@ -310,6 +322,14 @@ class _Reading:
 def _text(item: Any, attribute: str) -> str:
     value = getattr(item, attribute, None) if item is not None else None
     return "" if value is None else str(value)
+
+
+def _value(item: Any) -> str:
+    """The kind that an enumeration states; lifts and boards of IFC2X3 keep it under other names."""
+    for attribute in ("PredefinedType", "OperationType", "DistributionPointFunction"):
+        if value := _text(item, attribute):
+            return value
+    return ""
 
 
 _ANCESTORS: dict[tuple[str, str], tuple[str, ...]] = {}

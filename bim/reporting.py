@@ -196,6 +196,7 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{empty} elements have no GlobalId"
     if broken:
         yield f"{len(broken)} GlobalIds are malformed (not 22 characters of IFC's base 64), such as {broken[0]!r}; export the model again"
+    yield from dict.fromkeys(reading.inventory.notes)
     if reading.inventory.damaged:
         yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:

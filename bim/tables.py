@@ -1,13 +1,12 @@
 """The importer's data tables, each read once."""
 
 import csv
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bim.naming import Words, words
 from twin.graph import brick
 
 _DATA = Path(__file__).parent / "data"
@@ -15,24 +14,52 @@ _DATA = Path(__file__).parent / "data"
 
 @dataclass(frozen=True, slots=True)
 class MappingRow:
-    """One row of ifc_to_brick.json."""
+    """One row of ifc_to_brick.csv."""
 
     ifc: str
     predefined: str  # empty: any value or none
     brick: str  # empty: on purpose not in the twin
-    kind: str
     domain: str
-    match: str
+    match: str  # direct, generic, weak, skip
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """What a word in a name means; `strong` words name one kind of thing only."""
+
+    brick: str
+    strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassiveName:
+    """Words of a thing that a twin neither reads nor moves; a `part` is told by the last word ("pump support")."""
+
+    part: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedRule:
+    """Life safety by IFC class and value, or by words in any name."""
+
+    ifc_class: str
+    predefined: str
+    words: Words | None
+    reason: str
 
 
 @cache
 def mapping() -> Mapping[tuple[str, str], MappingRow]:
     """IFC class and value -> row."""
-    rows = json.loads((_DATA / "ifc_to_brick.json").read_text(encoding="utf-8"))["rows"]
-    keys = ("ifc", "predefined", "brick", "kind", "domain", "match", "note")
-    made = (MappingRow(*(row[key] or "" for key in keys)) for row in rows)
-    return {(row.ifc, row.predefined): row for row in made}
+    return {(row["ifc"], row["predefined"]): MappingRow(**row) for row in _rows("ifc_to_brick.csv")}
+
+
+@cache
+def general_classes() -> frozenset[str]:
+    """The closed list of Brick classes that name a family and no kind of thing: what is mapped to them counts as generic."""
+    return frozenset(row["brick"] for row in _rows("general_classes.csv"))
 
 
 @cache
@@ -42,29 +69,88 @@ def domain_of_class() -> Mapping[str, str]:
 
 
 @cache
+def domain_of(brick_class: str) -> str:
+    """The domain of a Brick class: its own in the mapping table, else that of the nearest class above."""
+    level = [brick_class]
+    while level:
+        for name in sorted(level):
+            if name in domain_of_class() and name not in ("brick:Equipment", "brick:Point"):
+                return domain_of_class()[name]
+        level = [above for name in level for above in brick().parents.get(name, ())]
+    return "other"
+
+
+@cache
+def domain_of_ifc() -> Mapping[str, str]:
+    """IFC class -> the domain of its elements where no Brick class was found."""
+    return {row["ifc_class"]: row["domain"] for row in _rows("domains.csv")}
+
+
+@cache
 def passive() -> Mapping[str, str]:
     """IFC class -> why it is not in the twin."""
     return {row["ifc_class"]: row["why"] for row in _rows("passive.csv")}
 
 
 @cache
-def name_rules() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Patterns over names, and the class each one means."""
-    return tuple((re.compile(row["pattern"], re.IGNORECASE), row["brick"]) for row in _rows("name_rules.csv"))
+def passive_unless_named() -> frozenset[str]:
+    """Passive classes into which exporters also put equipment: a strong word in the name takes it out."""
+    return frozenset(row["ifc_class"] for row in _rows("passive.csv") if row["name_counts"])
 
 
 @cache
-def protected_rules() -> tuple[tuple[str, str, re.Pattern[str] | None, str], ...]:
-    """IFC class, value (or empty), name pattern (or none) and the reason."""
+def name_rules() -> tuple[tuple[NameRule, Words], ...]:
+    """Words in names, and the class each one means."""
+    rows = _rows("name_rules.csv")
+    return tuple((NameRule(r["brick"], r["strength"] == "strong"), words(r["en"], r["de"], r["zh"], r["unless"])) for r in rows)
+
+
+@cache
+def passive_names() -> tuple[tuple[PassiveName, Words], ...]:
+    """Words in names of proxies that say: no equipment."""
+    rows = _rows("passive_names.csv")
+    return tuple((PassiveName(r["kind"] == "part", r["why"]), words(r["en"], r["de"], r["zh"])) for r in rows)
+
+
+@cache
+def protected_rules() -> tuple[ProtectedRule, ...]:
+    """Life safety: what no strategy may write."""
     return tuple(
-        (
-            row["ifc_class"],
-            row["predefined"],
-            re.compile(row["name_pattern"], re.IGNORECASE) if row["name_pattern"] else None,
-            row["reason"],
+        ProtectedRule(
+            r["ifc_class"], r["predefined"], words(r["en"], r["de"], r["zh"]) if r["en"] or r["de"] or r["zh"] else None, r["reason"]
         )
-        for row in _rows("protected.csv")
+        for r in _rows("protected.csv")
     )
+
+
+@cache
+def qualifiers() -> tuple[tuple[str, frozenset[str], Words], ...]:
+    """Key (supply, hot_water, ...), the values of IfcDistributionSystem that mean it, and its words."""
+    return tuple((r["key"], frozenset(r["systems"].split()), words(r["en"], r["de"], r["zh"])) for r in _rows("qualifiers.csv"))
+
+
+@cache
+def narrower() -> frozenset[tuple[str, str]]:
+    """(class by IFC, class by name) that agree although Brick does not put one below the other."""
+    return frozenset((row["brick"], row["may_be"]) for row in _rows("narrower.csv"))
+
+
+@cache
+def refinements_of(brick_class: str) -> tuple[tuple[str, bool], ...]:
+    """What makes a class narrower, the first that holds counts; True where its own name must say so and a system is not enough."""
+    return tuple((row["where"], row["by"] == "name") for row in _rows("refinements.csv") if row["brick"] == brick_class)
+
+
+@cache
+def hint_properties() -> Mapping[str, str]:
+    """Property name -> what its text names: a system, or a title of what the element is."""
+    return {row["property"]: row["means"] for row in _rows("hint_properties.csv")}
+
+
+@cache
+def codes() -> tuple[tuple[str, str, str, float], ...]:
+    """Classification system, code, Brick class and confidence."""
+    return tuple((r["system"], r["code"], r["brick"], float(r["confidence"])) for r in _rows("codes.csv"))
 
 
 @cache

@@ -6,13 +6,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bim.importing import import_models
+from bim.peers import named_in
 from simulators.figures import Figure
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.running import RunningSite, RunReport
@@ -56,7 +57,17 @@ def measure(folder: Path) -> list[Figure]:
         Figure(f"cycle over BACnet and Modbus, {points} points, median", 1000 * statistics.median(cycles_s), "ms", 200.0),
         Figure(f"cycle over BACnet and Modbus, {points} points, p95", 1000 * cycles_s[int(0.95 * len(cycles_s))], "ms", 500.0),
         *bus_figures(),
+        *_unnamed(),
     ]
+
+
+def _unnamed() -> Iterator[Figure]:
+    """Elements of the public models that get no class of their own, the peer's beside ours; only where the checkout holds the models."""
+    for path in sorted((product_root() / "tests" / "data" / "ifc").glob("*.ifc")):
+        named = named_in(path)
+        if named.of:
+            value, peer = (100 * (named.of - count) / named.of for count in (named.ours, named.peer))
+            yield Figure(f"{path.stem}: {named.of} elements, without a class", value, "%", 5.0, {"ifcopenshell.util.brick": peer})
 
 
 def _controlled_day(site: Site, state: StateFolder) -> RunReport:

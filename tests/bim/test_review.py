@@ -25,7 +25,7 @@ def test_a_decision_outlives_a_second_import(model_file: Callable[..., Path], tm
         imported = import_models([vague], out, "house")
 
         classes = {row["equipment"]: row["class"] for row in imported.graph.ask("equipment")}
-        assert (classes["vav_1"], classes["vav_2"]) == ("RVAV", "Terminal_Unit")
+        assert (classes["vav_1"], classes["vav_2"]) == ("RVAV", "VAV")
         assert "fd_1" not in classes
         assert imported.counts["elements"]["passive"] == 1
         assert any("gone" in warning for warning in imported.report["warnings"])
