@@ -22,6 +22,7 @@ from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
 from controls.strategies import Strategy
+from controls.trust import Trust
 from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
 from twin.graph import Graph
@@ -84,6 +85,7 @@ class Cycle:
         self._guard = GuardState.at_start(self.graph, self.site)
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
+        self._trust = Trust(self.book)
         self._turn = asyncio.Lock()
 
     @property
@@ -175,7 +177,8 @@ class Cycle:
 
     def _keep(self, scan: Scan) -> Image:
         """Journal and history get the readings; the image holds them still for this cycle."""
-        rows = [readings_row(name, readings, scan.at) for name, readings in scan.readings.items()]
+        judged = {name: self._trust.judged(readings) for name, readings in scan.readings.items()}
+        rows = [readings_row(name, readings, scan.at) for name, readings in judged.items()]
         for point, content in scan.records.items():
             record = content.hex()
             if self._records.get(point) != record:
@@ -184,7 +187,7 @@ class Cycle:
         for name, event in scan.events:
             rows += self._roll.away_or_back(name, event, scan.at)
         self.journal.append(rows)
-        readings = {r.point: r for part in scan.readings.values() for r in part}
+        readings = {r.point: r for part in judged.values() for r in part}
         self.history.add(readings.values())
         return Image(scan.at, readings)
 

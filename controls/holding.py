@@ -117,17 +117,19 @@ class Holding:
 
     async def _verify(self, points: Sequence[str], fresh: set[str], wrong: Mapping[str, str], now: datetime) -> Counter[Result]:
         """Read back and judge; only what is new goes into the journal."""
-        mute = {self._hand.connection(p) for p, words in wrong.items() if words.startswith(UNANSWERED)}
-        held = await self._hand.look([p for p in points if self._hand.connection(p) not in mute])
+        held = await self._hand.look(points)  # also where a write was not answered: it may have happened
         outcomes: Counter[Result] = Counter()
         rows = []
         for point in points:
             lease = self.leases[point]
-            result, gone, detail = judge(self._hand, lease, held.get(point), wrong.get(point, ""))
+            there = held.get(point)
+            result, gone, detail = judge(
+                self._hand, lease, there, wrong.get(point, ""), fresh=point in fresh or lease.result is Result.UNVERIFIED
+            )
             if point in fresh or result is not lease.result:
                 outcomes[result] += 1
-                rows.append(outcome_row(lease.command, point, result, held.get(point), detail, now))
-            self.leases.note(point, result, gone=gone, read_back=held[point].value if point in held else None)
+                rows.append(outcome_row(lease.command, point, result, there, detail, now))
+            self.leases.note(point, result, gone=gone, read_back=None if there is None else there.slot if there.has_slots else there.value)
             if result is Result.CONFLICT:
                 self._conflict(point, detail, now)
         if rows:

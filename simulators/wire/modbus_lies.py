@@ -54,14 +54,14 @@ class Refuses(Honest):
         return Passed(back=(exception(frame, self._code),))
 
 
-def hole(unit: int, register: int) -> Refuses:
+def hole(unit: int, register: int, function: int = READ_HOLDING) -> Refuses:
     """A register that does not exist: every read that covers it is refused."""
 
     def covers(question: bytes) -> bool:
         asked_unit, _, start, count = place(question)
         return asked_unit == unit and start <= register < start + count
 
-    return Refuses(READS, ILLEGAL_ADDRESS, covers)
+    return Refuses((function,), ILLEGAL_ADDRESS, covers)
 
 
 def transaction_zero() -> Honest:
