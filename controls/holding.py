@@ -4,7 +4,7 @@ Every command is in the journal, durable, before it goes on the wire; every poin
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,6 +43,7 @@ class Holding:
         self.leases = leases
         self._usable = usable
         self.conflicts: dict[str, Lease | None] = {}
+        self._away: set[str] = set()  # connections that could not be reached at the last look
         self.writes = 0
 
     def reachable(self, point: str) -> bool:
@@ -137,10 +138,19 @@ class Holding:
         return outcomes
 
     async def look_again(self, now: datetime) -> None:
-        """Before anything new: resolve writes that nobody answered, and see whether conflicts have ended."""
+        """Before anything new: free what ran out unseen, resolve writes that nobody answered, and see whether conflicts have ended."""
         self.writes = 0
+        await self._end_what_ran_out_unseen(now)
         await self._resolve_unverified(now)
         await self._end_conflicts(now)
+
+    async def _end_what_ran_out_unseen(self, now: datetime) -> None:
+        """A device that was away for longer than its leases is its own again before anything new is asked of it."""
+        held = {self._hand.connection(point) for point in self.leases}
+        back = {c for c in self._away if self._usable(c)}
+        self._away = {c for c in held if not self._usable(c)}
+        if back:
+            await self.end_due(now, back)
 
     async def _resolve_unverified(self, now: datetime) -> None:
         """A write that nobody answered may have happened: read back before anything is tried again."""
@@ -181,9 +191,11 @@ class Holding:
 
     # Giving back
 
-    async def end_due(self, now: datetime) -> int:
-        """End leases whose time has come; how many points became free."""
+    async def end_due(self, now: datetime, connections: Collection[str] | None = None) -> int:
+        """End leases whose time has come (of these connections alone, if named); how many points became free."""
         due = [lease for lease in self.leases.expired(now) if self.reachable(lease.point)]
+        if connections is not None:
+            due = [lease for lease in due if self._hand.connection(lease.point) in connections]
         if not due:
             return 0
         cycle = self.name()

@@ -42,7 +42,7 @@ def check_site(folder: Path) -> list[Finding]:
         return [*findings, Finding("twin", str(error))]
     for rule in BOOK_RULES:
         findings += rule(site, book)
-    return [*findings, *_protected(site, graph)]
+    return [*findings, *_protected(site, graph, book)]
 
 
 def _models(site: Site) -> Iterator[Finding]:
@@ -103,11 +103,25 @@ BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
 )
 
 
-def _protected(site: Site, graph: Graph) -> Iterator[Finding]:
+def _protected(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
     try:
-        protected_zones(graph, site)
+        protected = protected_points(graph, site)
     except SiteError as error:
         yield Finding("site.toml", str(error))
+        return
+    if not site.simulated:  # a simulated device learns its own schedule from the same rows
+        for point in book.writable:
+            if point.id in protected:
+                yield Finding("points.csv", f"{point.id} is protected and never written; set writable to no")
+
+
+def protected_points(graph: Graph, site: Site) -> frozenset[str]:
+    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
+    zones = protected_zones(graph, site)
+    owners = {row["equipment"] for row in graph.ask("protected")}
+    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
+    points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
+    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
 
 
 def protected_zones(graph: Graph, site: Site) -> set[str]:

@@ -18,6 +18,7 @@ from twin.errors import StateError
 KINDS = (
     "import",  # what the twin was made of
     "mode",  # automatic or off, by whom and why
+    "grant",  # what an engineer's verified signature lets be written
     "readings",  # one device, one cycle
     "record",  # a record that a device signed itself, as it came
     "forecast",  # what is expected, and by which model
