@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a check or verification failed, 2 wrong use, 69 something 
 """
 
 import difflib
+import errno
 import importlib
 import logging
 import sys
@@ -37,6 +38,11 @@ COMMANDS: Final = {
     "test": ("twin.commands:run_tests", "every check and test of the product"),
 }
 WRONG_USE, OUR_FAULT, INTERRUPTED = 2, 70, 130
+OUT_OF: Final = {
+    errno.EMFILE: "no file descriptors left; raise the limit with `ulimit -n 4096`",
+    errno.ENFILE: "this machine has no file descriptors left; end programs that hold many",
+    errno.ENOSPC: "the disk is full; make room",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,6 +86,9 @@ def _run(name: str, words: list[str]) -> int:
         print(_wrong_use(name, error), file=sys.stderr)
         return WRONG_USE
     except Exception as error:  # noqa: BLE001 (the edge of the process: a mistake of ours must not look like a failed check)
+        if isinstance(error, OSError) and error.errno in OUT_OF:
+            print(f"wattproof {name}: {OUT_OF[error.errno]} ({error})", file=sys.stderr)
+            return 1
         traceback.print_exc()
         print(f"wattproof {name}: our fault ({type(error).__name__}); the lines above say where, please report them", file=sys.stderr)
         return OUR_FAULT
