@@ -31,7 +31,7 @@ from twin.state import StateFolder, endpoint_locks, lock_is_held, read_json, sit
 
 RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
 POLL_S = 0.1
-STANDARD_PORTS = {"bacnet": 47808, "modbus": 502}
+STANDARD_PORTS = {"bacnet": 47808, "modbus": 502, "tls": 802}
 
 SiteArgument = Annotated[str, typer.Argument(help="a site's name below sites/, or its folder")]
 StateOption = Annotated[
@@ -121,7 +121,7 @@ async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, hi
 
 async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str, Any]:
     """Run a cycle every `step_s` seconds of wall time until told to stop; whatever happens, the building is given back."""
-    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0}
+    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0, "polls_late": 0}
     stopped = asyncio.create_task(stop.wait())
     watcher: asyncio.Task[None] | None = None
     try:
@@ -155,6 +155,7 @@ def _count(totals: dict[str, Any], report: CycleReport) -> None:
     totals["reads"] += report.answered
     totals["writes"] += report.writes
     totals["overruns"] += report.overrun
+    totals["polls_late"] = report.polls_late
     _log.info("%s of %s points, %s commands, %.2f s", report.answered, report.asked, report.commands, report.duration_s)
 
 
@@ -198,7 +199,9 @@ def places(config: Site, folder: Path) -> dict[str, Connection]:
 
 def with_ports(connections: Mapping[str, Connection]) -> dict[str, Connection]:
     """On a real site a connection without a port has its protocol's own."""
-    return {n: c if c.port else replace(c, port=STANDARD_PORTS[c.protocol]) for n, c in connections.items()}
+    return {
+        n: c if c.port else replace(c, port=STANDARD_PORTS["tls" if c.framing == "tls" else c.protocol]) for n, c in connections.items()
+    }
 
 
 def mode_of(journal: Journal) -> str:

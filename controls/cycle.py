@@ -18,11 +18,12 @@ from controls.drivers.connect import make_drivers
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
 from controls.leases import Lease, Leases
+from controls.polling import Poller
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
 from controls.strategies import Strategy
-from controls.trust import Trust
+from controls.tasks import end_tasks
 from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
 from twin.graph import Graph
@@ -57,6 +58,7 @@ class CycleReport:
     held: int
     overrun: bool
     duration_s: float
+    polls_late: int = 0  # turns of the rates skipped so far, because the one before took too long
     parts_s: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -75,8 +77,9 @@ class Cycle:
     read_only: bool = False
 
     def __post_init__(self) -> None:
-        self._drivers = make_drivers(self.book, self.connections)
+        self._drivers = make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
         self._scanner = Scanner(self.book, self._drivers)
+        self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
         self._roll = Roll(self.journal, self._drivers, self._scanner)
         leases = Leases(None if self.site.simulated else monotonic_s)
@@ -85,7 +88,6 @@ class Cycle:
         self._guard = GuardState.at_start(self.graph, self.site)
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
-        self._trust = Trust(self.book)
         self._turn = asyncio.Lock()
         self.asked = asyncio.Event()  # set beside the cycle when a person asks for something: whoever paces the cycle need not wait
 
@@ -128,18 +130,29 @@ class Cycle:
             return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
 
     async def watch(self) -> None:
-        """Beside the cycle: give the building back when a person says so, and end overrides and leases on time. Runs until cancelled."""
-        while True:
-            await asyncio.sleep(WATCH_S)
-            async with self._turn:
-                now = self.clock.now()
-                news = self._follow(now)
-                if self._wishes.mode == "off":
-                    await self._off(news, now)
-                else:
-                    await self._holding.end_due(now)
-                if news.asked:
-                    self.asked.set()
+        """Beside the cycle: poll, give the building back when a person says so, end overrides and leases on time. Runs until cancelled."""
+        polling = asyncio.create_task(self._poller.run()) if self._poller else None
+        try:
+            while polling is None or not polling.done():
+                await asyncio.sleep(WATCH_S)
+                async with self._turn:
+                    await self._look_up()
+            polling.result()  # its error is ours
+        finally:
+            await end_tasks([polling])
+
+    async def _look_up(self) -> None:
+        now = self.clock.now()
+        news = self._follow(now)
+        self.history.add(self._scanner.between())
+        if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
+            self.journal.append(rows)
+        if self._wishes.mode == "off":
+            await self._off(news, now)
+        else:
+            await self._holding.end_due(now)
+        if news.asked:
+            self.asked.set()
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""
@@ -179,17 +192,16 @@ class Cycle:
 
     def _keep(self, scan: Scan) -> Image:
         """Journal and history get the readings; the image holds them still for this cycle."""
-        judged = {name: self._trust.judged(readings) for name, readings in scan.readings.items()}
-        rows = [readings_row(name, readings, scan.at) for name, readings in judged.items()]
+        rows = [readings_row(name, readings, scan.at) for name, readings in scan.readings.items()]
         for point, content in scan.records.items():
             record = content.hex()
             if self._records.get(point) != record:
                 self._records[point] = record
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
         for name, event in scan.events:
-            rows += self._roll.away_or_back(name, event, scan.at)
+            rows += self._roll.told(name, event, scan.at)
         self.journal.append(rows)
-        readings = {r.point: r for part in judged.values() for r in part}
+        readings = {r.point: r for part in scan.readings.values() for r in part}
         self.history.add(readings.values())
         return Image(scan.at, readings)
 
@@ -224,7 +236,8 @@ class Cycle:
             writes=self._holding.writes, renewed=len(ruling.renewed), waiting=waiting, outcomes=dict(outcomes or {}),
             refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
             conflicts=sorted(self._holding.conflicts), held=len(self.held),
-            overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s, parts_s=parts.parts_s,
+            overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s,
+            polls_late=self._poller.overruns if self._poller else 0, parts_s=parts.parts_s,
         )  # fmt: skip
 
 

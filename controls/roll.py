@@ -14,6 +14,7 @@ from twin.journal import Journal, Record
 
 LOST_PRIORITY = 80  # alarm: a device does not answer
 IDENTITY_PRIORITY = 50  # alarm: another device answers than the configured one
+OVERRUN_PRIORITY = 90  # alarm: values come later than they should
 FINGERPRINT_ROWS = 200  # looked back for each device's last fingerprint: more than any site has devices
 
 
@@ -32,8 +33,20 @@ class Roll:
         """Whether the device answered the latest scan and is known to be the one it should be."""
         return self._scanner.answering(connection) and connection not in self._unknown
 
-    def away_or_back(self, name: str, event: str, at: datetime) -> list[Record]:
-        """What the journal must hold about a device lost or returned."""
+    def told(self, name: str, event: str, at: datetime) -> list[Record]:
+        """What the journal must hold about a device lost or returned, late or on time again."""
+        return self._pace(name, event, at) if event in ("late", "on_time") else self._away_or_back(name, event, at)
+
+    def _pace(self, name: str, event: str, at: datetime) -> list[Record]:
+        late = event == "late"
+        message = (
+            f"{name}: more is asked of it than its bus carries; read fewer points, or raise fast_s and normal_s in site.toml"
+            if late
+            else f"{name} keeps up with its rates again"
+        )
+        return [alarm_row("overrun", name, message, raised=late, priority=OVERRUN_PRIORITY, at=at)]
+
+    def _away_or_back(self, name: str, event: str, at: datetime) -> list[Record]:
         lost = event == "lost"
         self._unknown.add(name)  # it may come back as another one
         (self.lost.add if lost else self.lost.discard)(name)

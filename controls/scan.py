@@ -4,14 +4,15 @@ A device that stays silent is put aside after three scans and probed beside the 
 """
 
 import asyncio
-import csv
+import zlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 
+from controls.agenda import FAST, SLOW, rate_of
 from controls.drivers import Driver, Sample
+from controls.judging import Judge
 from controls.tasks import end_tasks
 from twin.addresses import ModbusAddress, parse_address
 from twin.clock import monotonic_s
@@ -24,6 +25,8 @@ QUARANTINE_AFTER_FAILURES = 3
 PROBE_FIRST_S = 2.0  # a device that restarts is back within half a minute: ask often at first
 PROBE_STEADY_S = 30.0  # ... this long, then ever more rarely
 PROBE_MAX_S = 300.0
+PROBE_SPREAD = 0.2  # devices that were lost together are not all asked in one moment
+BETWEEN_MAX = 100_000  # readings that came between two cycles; 10,000 points every 5 s fill it in 50 s
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,22 @@ class Scan:
     at: datetime
     readings: Mapping[str, Sequence[Reading]]  # by connection
     records: Mapping[str, bytes]  # by point, whole, as the meter shows them
-    events: Sequence[tuple[str, str]]  # connection, "lost" or "returned"
+    events: Sequence[tuple[str, str]]  # connection; lost, returned, late or on_time
     asked: int
     answered: int
 
 
 @dataclass
-class _Watch:
+class Watch:
     """One connection's points and how its device has answered so far."""
 
+    name: str
     driver: Driver
-    points: list[Point]
+    points: tuple[Point, ...]
     records: list[Point]
+    fast: tuple[Point, ...]
+    slow: tuple[Point, ...]
+    usual: tuple[Point, ...]  # all but the slow ones
     failures: int = 0
     answering: bool = True
     lost: bool = False
@@ -52,79 +59,113 @@ class _Watch:
     probe: asyncio.Task[None] | None = None
     events: list[str] = field(default_factory=list)
 
+    def heard(self, samples: Sequence[Sample]) -> None:
+        """What an answer, or silence, says about the device."""
+        self.answering = any(s.answered for s in samples) or not samples
+        self.failures = 0 if self.answering else self.failures + 1
+        if self.failures >= QUARANTINE_AFTER_FAILURES and not self.lost:
+            self.lost = True
+            self.events.append("lost")
+            self.probe = asyncio.create_task(_probed(self))
+
 
 class Scanner:
     """Reads all devices of a site concurrently, one request in flight for each."""
 
     def __init__(self, book: PointBook, drivers: Mapping[str, Driver]) -> None:
-        self._watches = {name: _watch(drivers[name], points) for name, points in book.by_connection().items() if name in drivers}
+        self.watches = {name: _watch(name, drivers[name], points) for name, points in book.by_connection().items() if name in drivers}
+        self._judge = Judge()
         self._last: dict[str, Reading] = {}
         self._misses: dict[str, int] = {}
+        self._between: deque[Reading] = deque(maxlen=BETWEEN_MAX)
+        self.dropped = 0  # readings between two cycles that found no room
 
     async def scan(self, at: datetime) -> Scan:
         """Read everything once; `at` is site time. A silent device costs one time-out, a lost one nothing."""
-        found = await asyncio.gather(*[self._device(w) for w in self._watches.values()])
-        samples = dict(zip(self._watches, found, strict=True))
-        readings = {name: self._readings(self._watches[name], part, at) for name, (part, _) in samples.items()}
-        events = [(name, event) for name, watch in self._watches.items() for event in watch.events]
-        for watch in self._watches.values():
-            watch.events.clear()
+        found = await asyncio.gather(*[self._device(w) for w in self.watches.values()])
+        samples = dict(zip(self.watches, found, strict=True))
+        readings = {name: self._readings(self.watches[name].points, part, at) for name, (part, _) in samples.items()}
         return Scan(
             at=at,
             readings=readings,
             records={point: record for _, records in found for point, record in records.items()},
-            events=events,
-            asked=sum(len(w.points) for w in self._watches.values()),
+            events=self.news(),
+            asked=sum(len(w.points) for w in self.watches.values()),
             answered=sum(sample.answered for part, _ in found for sample in part),
         )
 
+    async def poll(self, connection: str, rate: str) -> Sequence[Sample]:
+        """Read the points of one rate between two cycles: the fast ones at a glance, the others with their flags."""
+        watch = self.watches[connection]
+        if watch.lost or watch.barred:
+            return []
+        points = {FAST: watch.fast, SLOW: watch.slow}.get(rate, watch.usual)
+        samples = await (watch.driver.glance(points) if rate == FAST else watch.driver.read(points))
+        watch.heard(samples)
+        return samples
+
+    def take(self, connection: str, samples: Sequence[Sample], at: datetime) -> None:
+        """Keep what came between two cycles, for the history and for the next image."""
+        points = {p.id: p for p in self.watches[connection].points}
+        readings = self._readings([points[s.point] for s in samples], samples, at)
+        self.dropped += max(0, len(self._between) + len(readings) - BETWEEN_MAX)
+        self._between.extend(readings)
+
+    def between(self) -> list[Reading]:
+        """What came since the last call, for the history."""
+        readings = list(self._between)
+        self._between.clear()
+        return readings
+
+    def news(self) -> list[tuple[str, str]]:
+        """Events since the last call: connection; lost, returned, late or on_time."""
+        events = [(name, event) for name, watch in self.watches.items() for event in watch.events]
+        for watch in self.watches.values():
+            watch.events.clear()
+        return events
+
     def answering(self, connection: str) -> bool:
         """Whether the device answered the latest scan and is the one it should be: nobody else is commanded."""
-        return self.answers(connection) and not self._watches[connection].barred
+        return self.answers(connection) and not self.watches[connection].barred
 
     def answers(self, connection: str) -> bool:
         """Whether anything answers there."""
-        watch = self._watches.get(connection)
+        watch = self.watches.get(connection)
         return watch is not None and watch.answering
 
     def bar(self, connection: str) -> bool:
         """Read this device no more: it is not the one it should be. True if that is new."""
-        watch = self._watches[connection]
+        watch = self.watches[connection]
         was, watch.barred = watch.barred, True
         return not was
 
     def admit(self, connection: str) -> bool:
         """Read it again. True if it was barred."""
-        watch = self._watches[connection]
+        watch = self.watches[connection]
         was, watch.barred = watch.barred, False
         return was
 
     async def close(self) -> None:
         """End the probes."""
-        await end_tasks(watch.probe for watch in self._watches.values())
+        await end_tasks(watch.probe for watch in self.watches.values())
 
-    async def _device(self, watch: _Watch) -> tuple[list[Sample], dict[str, bytes]]:
+    async def _device(self, watch: Watch) -> tuple[Sequence[Sample], dict[str, bytes]]:
         if watch.lost or watch.barred:
             return [], {}
         samples = await watch.driver.read(watch.points)
-        watch.answering = any(s.answered for s in samples) or not samples
-        watch.failures = 0 if watch.answering else watch.failures + 1
-        if watch.failures >= QUARANTINE_AFTER_FAILURES:
-            watch.lost = True
-            watch.events.append("lost")
-            watch.probe = asyncio.create_task(_probed(watch))
+        watch.heard(samples)
         return samples, await _records(watch) if watch.answering else {}
 
-    def _readings(self, watch: _Watch, samples: Sequence[Sample], at: datetime) -> list[Reading]:
+    def _readings(self, points: Sequence[Point], samples: Sequence[Sample], at: datetime) -> list[Reading]:
         by_point = {s.point: s for s in samples}
         readings = []
-        for point in watch.points:
+        for point in points:
             sample = by_point.get(point.id)
             if sample is None or not sample.answered:
                 readings.append(self._missed(point.id, at))
                 continue
             self._misses[point.id] = 0
-            reading = judged(sample, point.brick, at)
+            reading = self._judge.reading(sample, point.brick, at)
             self._last[point.id] = reading
             readings.append(reading)
         return readings
@@ -139,28 +180,19 @@ class Scanner:
         return Reading(point, last.at, last.value, quality, last.reason)
 
 
-def judged(sample: Sample, brick: str, at: datetime) -> Reading:
-    """A reading from an answered sample; a value no such sensor can see is uncertain."""
-    low, high = plausible_range(brick)
-    if sample.quality is Quality.GOOD and sample.value is not None and not low <= sample.value <= high:
-        return Reading(sample.point, at, sample.value, Quality.UNCERTAIN, Reason.IMPLAUSIBLE)
-    return Reading(sample.point, at, sample.value, sample.quality, sample.reason)
-
-
-def plausible_range(brick: str) -> tuple[float, float]:
-    """What a point of this Brick class can show; everything, if plausible.csv does not know the class."""
-    return _plausible().get(brick, (float("-inf"), float("inf")))
-
-
-@cache
-def _plausible() -> dict[str, tuple[float, float]]:
-    with (Path(__file__).parent / "plausible.csv").open(encoding="utf-8", newline="") as file:
-        return {row["brick"]: (float(row["low"]), float(row["high"])) for row in csv.DictReader(file)}
-
-
-def _watch(driver: Driver, points: Sequence[Point]) -> _Watch:
+def _watch(name: str, driver: Driver, points: Sequence[Point]) -> Watch:
     records = [p for p in points if _is_record(p)]
-    return _Watch(driver, [p for p in points if p not in records], records)
+    values = tuple(p for p in points if p not in records)
+    rates = {p.id: rate_of(p.brick) for p in values}
+    return Watch(
+        name,
+        driver,
+        values,
+        records,
+        fast=tuple(p for p in values if rates[p.id] == FAST),
+        slow=tuple(p for p in values if rates[p.id] == SLOW),
+        usual=tuple(p for p in values if rates[p.id] != SLOW),
+    )
 
 
 def _is_record(point: Point) -> bool:
@@ -169,7 +201,7 @@ def _is_record(point: Point) -> bool:
     return isinstance(address, ModbusAddress) and address.is_record
 
 
-async def _records(watch: _Watch) -> dict[str, bytes]:
+async def _records(watch: Watch) -> dict[str, bytes]:
     found = {}
     for point in watch.records:
         try:
@@ -181,12 +213,13 @@ async def _records(watch: _Watch) -> dict[str, bytes]:
     return found
 
 
-async def _probed(watch: _Watch) -> None:
-    """Ask a lost device for one point, ever more rarely, until it answers."""
+async def _probed(watch: Watch) -> None:
+    """Ask a lost device for one point, ever more rarely, until it answers. Nobody waits for it: a probe takes no lane."""
     begun, wait_s = monotonic_s(), PROBE_FIRST_S
+    spread = 1.0 + PROBE_SPREAD * (zlib.crc32(watch.name.encode()) / 2**32 - 0.5)
     while watch.lost:
-        await asyncio.sleep(wait_s)
-        if (await watch.driver.read(watch.points[:1]))[0].answered:
+        await asyncio.sleep(wait_s * spread)
+        if await watch.driver.probe(watch.points[0]):
             watch.failures, watch.lost = 0, False
             watch.events.append("returned")
         elif monotonic_s() - begun > PROBE_STEADY_S:

@@ -123,7 +123,6 @@ class Demo:
     def _prepare(self) -> None:
         self.state.make()
         for folder in self._folders:
-            self.wish.state.mkdir(mode=0o700, parents=True, exist_ok=True)  # journals and histories tell who was in the building
             site = work_copy(folder, self.wish.state / "work")
             state = self.state.site(site.name)
             self.say(f"{site.title}: reading the model")
@@ -326,7 +325,8 @@ def _require_empty(folder: Path) -> None:
     try:
         if folder.exists() and any(folder.iterdir()):
             raise StateError(f"{folder}: not empty; choose an empty folder for --state, a demo never mixes with other state")
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)  # journals and histories tell who was in the building, in a folder that was there before too
     except OSError as error:
         raise StateError(f"{folder}: cannot be used as a folder ({error.strerror}); choose another place with --state") from None
 

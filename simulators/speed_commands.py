@@ -7,15 +7,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bim.importing import import_models
+from simulators.figures import Figure
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.running import RunningSite, RunReport
+from simulators.speed_bus import bus_figures
 from twin.clock import monotonic_s, wall_now
 from twin.graph import Graph
 from twin.site import Site, find_site, product_root
@@ -24,21 +25,6 @@ from twin.state import StateFolder
 SITE = "demo_office"
 QUERY_RUNS = 200
 STARTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One row: what was measured, the target it is held against, and peers measured beside it."""
-
-    name: str
-    value: float
-    unit: str
-    target: float
-    peers: dict[str, float] = field(default_factory=dict)
-
-    def row(self) -> dict[str, Any]:
-        """The row as `--json` prints it; every figure here is better when smaller."""
-        return {**asdict(self), "value": round(self.value, 4), "holds": self.value <= self.target}
 
 
 def speed(as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False) -> None:
@@ -69,6 +55,7 @@ def measure(folder: Path) -> list[Figure]:
         Figure(f"named query zone_points, {points} points, p95", 1000 * query_s[int(0.95 * len(query_s))], "ms", 10.0),
         Figure(f"cycle over BACnet and Modbus, {points} points, median", 1000 * statistics.median(cycles_s), "ms", 200.0),
         Figure(f"cycle over BACnet and Modbus, {points} points, p95", 1000 * cycles_s[int(0.95 * len(cycles_s))], "ms", 500.0),
+        *bus_figures(),
     ]
 
 

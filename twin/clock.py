@@ -46,3 +46,8 @@ def wall_now() -> datetime:
 def monotonic_s() -> float:
     """Seconds that never jump, for time-outs and durations."""
     return time.monotonic()
+
+
+def cpu_s() -> float:
+    """Processor time that this process has used, all its threads, in seconds."""
+    return time.process_time()

@@ -15,6 +15,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from twin.errors import SiteError
 
 PROTOCOLS = ("bacnet", "modbus")
+FRAMINGS = ("tcp", "tls", "rtu", "rtu_over_tcp")  # how Modbus travels; rtu is a serial line
+BACNET_ENGINES = ("fast", "reference")
+PARITIES = ("N", "E", "O")
+LINKS_MAX = 8  # connections to one Modbus gateway; few take more
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # names become folders and stand in sealed entries
 T = TypeVar("T")
 
@@ -27,12 +31,34 @@ class Connection:
     host: str = "127.0.0.1"
     port: int = 0
     device: int = 0  # BACnet device instance; Modbus units stand in the address
+    network: str = ""  # the router network behind which the device stands: all of one name are asked one at a time
+    framing: str = "tcp"
+    serial: str = ""  # the serial line of framing rtu
+    baud: int = 9600
+    parity: str = "N"
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    delay_ms: int = 0  # least time between two requests: some gateways need a pause
+    links: int = 1  # TCP connections that the gateway allows at once
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
-        if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be 0 to 65535, got {self.port}")
+        _among("protocol", self.protocol, PROTOCOLS)
+        _among("framing", self.framing, FRAMINGS)
+        _among("parity", self.parity, PARITIES)
+        for key, value, most in (("port", self.port, 65535), ("delay_ms", self.delay_ms, 10_000)):
+            if not 0 <= value <= most:
+                raise ValueError(f"{key} must be 0 to {most}, got {value}")
+        if not 1 <= self.links <= LINKS_MAX:
+            raise ValueError(f"links must be 1 to {LINKS_MAX}, got {self.links}")
+        if not 300 <= self.baud <= 1_000_000:
+            raise ValueError(f"baud must be 300 to 1000000, got {self.baud}")
+        if self.framing == "tls" and not (self.tls_ca and self.tls_cert and self.tls_key):
+            raise ValueError("framing tls needs tls_ca, tls_cert and tls_key: both ends show a certificate")
+        if (self.framing == "rtu") != bool(self.serial):
+            raise ValueError("framing rtu and serial (the serial line, such as /dev/ttyUSB0) belong together")
+        if self.framing == "rtu" and self.links > 1:
+            raise ValueError("a serial line carries one request at a time; take links out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +79,19 @@ class CycleSettings:
 
     step_s: int = 600
     lease_s: int = 900  # field-bus convention: never above 15 minutes
+    bacnet_engine: str = "fast"
+    fast_s: int = 5  # how often a real site's points are read, by their rate class (controls/rates.csv)
+    normal_s: int = 30
+    slow_s: int = 300
 
     def __post_init__(self) -> None:
         if not 1 <= self.step_s <= 3600:
             raise ValueError(f"step_s must be 1 to 3600, got {self.step_s}")
         if not self.step_s <= self.lease_s <= 900:
             raise ValueError(f"lease_s must be between step_s and 900, got {self.lease_s}")
+        _among("bacnet_engine", self.bacnet_engine, BACNET_ENGINES)
+        if not 1 <= self.fast_s <= self.normal_s <= self.slow_s <= 3600:
+            raise ValueError(f"fast_s, normal_s, slow_s must rise within 1 to 3600, got {self.fast_s}, {self.normal_s}, {self.slow_s}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +171,11 @@ class Site:
         return self.folder / "plant.toml"
 
 
+def _among(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key} must be one of {', '.join(allowed)}, got {value!r}")
+
+
 def require_name(name: str) -> None:
     """ValueError unless a site's or group's name can stand as a folder's name everywhere."""
     if not NAME.fullmatch(name):
@@ -175,7 +213,7 @@ def load_site(folder: Path) -> Site:
     parts: dict[str, Any] = {name: _build(kind, _table(value, where, name), f"{where}: [{name}]") for name, (kind, value) in tables.items()}
     connections = _table(data.pop("connections", {}), where, "connections")
     parts["connections"] = {
-        name: _build(Connection, _table(value, where, f"connections.{name}"), f"{where}: [connections.{name}]")
+        name: _build(Connection, _in_folder(folder, _table(value, where, f"connections.{name}")), f"{where}: [connections.{name}]")
         for name, value in connections.items()
     }
     site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=("folder", "group", "cycle", "comfort", "connections"))
@@ -184,6 +222,12 @@ def load_site(folder: Path) -> Site:
     except (ZoneInfoNotFoundError, ValueError, OSError):  # "Asia" alone is a folder
         raise SiteError(f"{where}: timezone {site.timezone!r} is not known; use a name such as Asia/Shanghai") from None
     return site
+
+
+def _in_folder(folder: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """Certificates are named from the site's folder on."""
+    files = {key: str(folder / table[key]) for key in ("tls_ca", "tls_cert", "tls_key") if isinstance(table.get(key), str) and table[key]}
+    return {**table, **files}
 
 
 def _table(value: Any, where: str, name: str) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """One driver for each connection of a site."""
 
+import logging
 from collections.abc import Mapping
 
 from controls.drivers import Driver
-from controls.drivers.bacnet import BacnetDriver, BacnetNetwork
+from controls.drivers.bacnet import BacnetDriver
+from controls.drivers.bacnet_engine import Engine
+from controls.drivers.lanes import Traffic
 from controls.drivers.modbus import ModbusDriver
 from twin.addresses import ModbusAddress, parse_address
 from twin.errors import SiteError
@@ -11,20 +14,38 @@ from twin.points import PointBook
 from twin.site import Connection
 from twin.words import Point
 
+_log = logging.getLogger(__name__)
 
-def make_drivers(book: PointBook, connections: Mapping[str, Connection]) -> dict[str, Driver]:
-    """Drivers by connection, for the connections that bound points name; all BACnet ones share one application."""
-    network = BacnetNetwork()
+
+def make_drivers(book: PointBook, connections: Mapping[str, Connection], bacnet_engine: str = "fast") -> dict[str, Driver]:
+    """Drivers by connection, for the connections that bound points name; all BACnet ones share one engine."""
+    engine: Engine | None = None
+    traffic = Traffic()
     drivers: dict[str, Driver] = {}
     for name, points in book.by_connection().items():
         settings = connections.get(name)
         if settings is None:
             raise SiteError(f"{points[0].id} is bound to connection {name!r}, which site.toml does not have; add [connections.{name}]")
         if settings.protocol == "bacnet":
-            drivers[name] = BacnetDriver(name, settings, network)
+            engine = engine or make_engine(bacnet_engine)
+            drivers[name] = BacnetDriver(name, settings, engine, traffic.way(settings.network))
         else:
-            drivers[name] = ModbusDriver(name, settings, unit=_first_unit(points))
+            drivers[name] = ModbusDriver(name, settings, traffic, unit=_first_unit(points))
     return drivers
+
+
+def make_engine(name: str) -> Engine:
+    """The BACnet engine of this name; where the fast one has no wheel, the reference one, and the log says so."""
+    if name == "fast":
+        try:
+            from controls.drivers.bacnet_fast import FastEngine  # here, because a platform without its wheel must still run
+
+            return FastEngine()
+        except ImportError as error:
+            _log.warning("the fast BACnet engine does not load here (%s); the reference engine takes over: slower, and without COV", error)
+    from controls.drivers.bacnet_reference import ReferenceEngine  # here, because it takes long to load and is rarely needed
+
+    return ReferenceEngine()
 
 
 def _first_unit(points: list[Point]) -> int:

@@ -9,7 +9,9 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from controls.drivers import WireTimeout
-from controls.drivers.modbus import ModbusDriver, plan
+from controls.drivers.lanes import Traffic
+from controls.drivers.modbus import ModbusDriver
+from controls.drivers.modbus_plan import plan
 from simulators.wire.ports import free_tcp_port
 from twin.errors import WireError
 from twin.site import Connection
@@ -35,7 +37,7 @@ class Server:
     async def __aenter__(self) -> ModbusDriver:
         self.server = ModbusTcpServer(self.devices, address=("127.0.0.1", self.port), trace_pdu=self._pdu)
         await self.server.serve_forever(background=True)
-        self.driver = ModbusDriver("m", Connection("modbus", port=self.port))
+        self.driver = ModbusDriver("m", Connection("modbus", port=self.port), Traffic())
         await self.driver.open()
         return self.driver
 

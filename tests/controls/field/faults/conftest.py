@@ -4,15 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from controls.cycle import CycleReport
+from controls.drivers.connect import make_drivers
 from simulators.wire.faults import Faults, Honest
 from simulators.wire.interposer import Interposer
-from twin.site import CycleSettings
 from twin.words import Point, Quality, Reading
 
 STEP = timedelta(seconds=600)
@@ -99,10 +99,18 @@ def _shown(point: Point, n: int, step: int) -> float:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch) -> None:
     """The devices stand on this machine: what takes a second on a trunk is waited for a quarter of it."""
-    monkeypatch.setattr("controls.drivers.bacnet.APDU_TIMEOUT_MS", 250)
-    monkeypatch.setattr("controls.drivers.bacnet.REQUEST_DEADLINE_S", TIME_OUT_S)
-    monkeypatch.setattr("controls.drivers.modbus.TIMEOUT_S", 0.4)
+    for engine in ("fast", "reference"):
+        monkeypatch.setattr(f"controls.drivers.bacnet_{engine}.APDU_TIMEOUT_MS", 250)
+        monkeypatch.setattr(f"controls.drivers.bacnet_{engine}.REQUEST_DEADLINE_S", TIME_OUT_S)
+    monkeypatch.setattr("controls.drivers.modbus_link.TIMEOUT_S", 0.4)
     monkeypatch.setattr("controls.scan.PROBE_FIRST_S", 0.5)
+
+
+@pytest.fixture(autouse=True, params=["fast", "reference"])
+def engine(request, monkeypatch) -> str:
+    """Both BACnet engines are held to every scenario; a test without BACnet names one of them."""
+    monkeypatch.setattr("controls.cycle.make_drivers", lambda book, connections, _: make_drivers(book, connections, request.param))
+    return request.param
 
 
 @pytest.fixture
@@ -113,17 +121,5 @@ def staged(house) -> Callable[..., AbstractAsyncContextManager[Stage]]:
     async def make(*disturbed: str, storeys: int = 1, zones: int = 2) -> AsyncIterator[Stage]:
         async with house(storeys, zones, disturbed=disturbed) as h:
             yield Stage(h)
-
-    return make
-
-
-@pytest.fixture
-def real_time(monkeypatch) -> Callable[[object, int], None]:
-    """Let a house live by the wall clock, as a real site does: leases end by monotonic time too."""
-
-    def make(h, step_s: int = 1, lease_s: int = 2):
-        (h.folder / "site" / "plant.toml").unlink()
-        h.cycle.site = replace(h.cycle.site, cycle=CycleSettings(step_s, lease_s))
-        assert not h.cycle.site.simulated
 
     return make

@@ -28,6 +28,7 @@ SETPOINT, LIGHT, FAN = "z00.htg_sp", "z00.light_level", "ahu_1.fan_run"
 WAL_HEAD, WAL_FRAME = 32, 24 + 4096  # bytes, as SQLite writes its log
 EVERYTHING = {SETPOINT: 16.0, LIGHT: 40.0, FAN: 0.0}
 OWN = {SETPOINT: 20.0, LIGHT: 95.0, FAN: 1.0}
+pytestmark = pytest.mark.parametrize("engine", ["fast"], indirect=True)  # nothing here depends on how BACnet is spoken
 NOT_OURS = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts a small disk or makes a network namespace")
 
 

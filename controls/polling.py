@@ -1,0 +1,63 @@
+"""Polling: between two cycles of a real site, every device's points at their rates; what comes too late is counted and told."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from controls.agenda import FAST, NORMAL, SLOW, Agenda, Job
+from controls.scan import Scanner
+from controls.tasks import end_tasks
+from twin.clock import monotonic_s
+from twin.site import CycleSettings
+
+SHORTEST_S = 0.01  # nothing is so urgent that it may keep the loop from all else
+
+
+class Poller:
+    """Runs the agenda of a site beside its cycle. A simulated site has none: its clock stands still between two steps."""
+
+    def __init__(self, scanner: Scanner, settings: CycleSettings, now: Callable[[], datetime]) -> None:
+        self._scanner = scanner
+        self._now = now
+        self._agenda = Agenda(_every_s(scanner, settings), monotonic_s())
+        self._running: set[asyncio.Task[None]] = set()
+        self._ended = asyncio.Event()  # a job has: its next turn may be due already
+
+    @property
+    def overruns(self) -> int:
+        """Turns skipped so far because the one before took too long."""
+        return self._agenda.overruns
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                for job in self._agenda.take(monotonic_s()):
+                    task = asyncio.create_task(self._do(job))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+                self._ended.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(SHORTEST_S, self._agenda.wait_s(monotonic_s()))):
+                        await self._ended.wait()
+        finally:
+            await end_tasks(self._running)
+
+    async def _do(self, job: Job) -> None:
+        samples = await self._scanner.poll(job.connection, job.rate)
+        self._scanner.take(job.connection, samples, self._now())
+        if event := self._agenda.done(job, monotonic_s()):
+            self._scanner.watches[job.connection].events.append(event)
+        self._ended.set()
+
+
+def _every_s(scanner: Scanner, settings: CycleSettings) -> Mapping[Job, float]:
+    """Each device's rates; flags of fast points come along with the normal ones."""
+    every = {FAST: settings.fast_s, NORMAL: settings.normal_s, SLOW: settings.slow_s}
+    found: dict[Job, float] = {}
+    for name, watch in scanner.watches.items():
+        for rate, points in ((FAST, watch.fast), (NORMAL, watch.usual), (SLOW, watch.slow)):
+            if points:
+                found[Job(name, rate)] = every[rate]
+    return found

@@ -1,0 +1,61 @@
+"""Between two cycles of a real site: rates, the history, and devices that cannot keep up."""
+
+import asyncio
+from datetime import datetime
+
+from controls.drivers import Sample
+from controls.drivers.connect import make_drivers
+from controls.polling import Poller
+from controls.scan import Scanner
+from twin.clock import wall_now
+from twin.site import CycleSettings
+from twin.words import Quality
+
+
+async def poll_for(scanner: Scanner, seconds: float, **settings: int) -> Poller:
+    poller = Poller(scanner, CycleSettings(**settings), wall_now)
+    task = asyncio.create_task(poller.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return poller
+
+
+def test_points_come_at_their_rates_and_flags_along_with_the_normal_ones(house):
+    async def story():
+        async with house() as h:
+            drivers = make_drivers(h.book, h.connections)
+            scanner = Scanner(h.book, drivers)
+            await poll_for(scanner, 2.5, fast_s=1, normal_s=10, slow_s=300)
+            came: dict[str, list[datetime]] = {}
+            for reading in scanner.between():
+                assert reading.quality is Quality.GOOD or reading.value is not None
+                came.setdefault(reading.point, []).append(reading.at)
+            fast = next(p.id for w in scanner.watches.values() for p in w.fast)
+            slow = next(p.id for w in scanner.watches.values() for p in w.slow)
+            assert (len(came[fast]), len(came[slow])) == (4, 1)  # three glances and one full reading; one
+            assert scanner.between() == []
+            await asyncio.gather(*[d.close() for d in drivers.values()])
+
+    asyncio.run(story())
+
+
+def test_a_bus_that_carries_less_than_is_asked_is_counted_and_told_once(house):
+    async def story():
+        async with house() as h:
+            drivers = make_drivers(h.book, h.connections)
+            scanner = Scanner(h.book, drivers)
+            slow = next(w for w in scanner.watches.values() if w.fast)
+            as_before = slow.driver.glance
+
+            async def slowly(points) -> list[Sample]:
+                await asyncio.sleep(2.1)
+                return await as_before(points)
+
+            slow.driver.glance = slowly
+            poller = await poll_for(scanner, 7.0, fast_s=1, normal_s=100, slow_s=300)
+            assert poller.overruns >= 3
+            assert [e for e in scanner.news() if e[1] == "late"] == [(slow.name, "late")]
+            await asyncio.gather(*[d.close() for d in drivers.values()])
+
+    asyncio.run(story())
