@@ -98,7 +98,7 @@ def commissioned(config: Site, book: PointBook, journal: Journal) -> tuple[Point
             "never commissioned: reading only, nothing is written; "
             "let an engineer run `wattproof sign` on the site's folder, then run `wattproof grant` here"
         ]
-    return granted(book, config.connections, grant, wall_now())
+    return granted(config, book, grant, wall_now())
 
 
 def _endpoints(config: Site, book: PointBook) -> list[str]:

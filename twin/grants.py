@@ -15,7 +15,7 @@ from typing import Any
 from twin.addresses import parse_address
 from twin.journal import Journal
 from twin.points import PointBook
-from twin.site import Connection, Site
+from twin.site import Site
 from twin.words import Binding, Limits, Point
 
 FORMAT = "wattproof site signature 1"
@@ -44,7 +44,7 @@ def released(site: Site, book: PointBook) -> dict[str, Any]:
     """What makes points writable at this site: the part of its files that the signature covers."""
     points = {p.id: _row(p) for p in book.writable}
     names = {parse_address(row["address"]).connection for row in points.values()}
-    connections = {name: asdict(site.connections[name]) for name in sorted(names) if name in site.connections}
+    connections = {name: _connection(site, name) for name in sorted(names) if name in site.connections}
     return {"site": site.name, "points": points, "connections": connections, "protected_zones": list(site.protected_zones)}
 
 
@@ -64,34 +64,40 @@ def newest_grant(journal: Journal) -> Grant | None:
     return Grant(body["by"], body["key"], signed, until, body["points"], body["connections"], tuple(body["keys"]))
 
 
-def granted(book: PointBook, connections: Mapping[str, Connection], grant: Grant, now: datetime) -> tuple[PointBook, list[str]]:
+def granted(site: Site, book: PointBook, grant: Grant, now: datetime) -> tuple[PointBook, list[str]]:
     """The book with exactly the granted points writable, as granted; and in words what the files say otherwise."""
     differences: list[str] = []
     if grant.until is not None and grant.until <= now:
         return PointBook(replace(p, writable=False) for p in book.values()), [
             f"the grant of {grant.by} ended at {grant.until:%Y-%m-%d %H:%M}"
         ]
-    points = [_granted(point, connections, grant, differences) for point in book.values()]
+    points = [_granted(point, site, grant, differences) for point in book.values()]
     gone = sorted(set(grant.points) - {p.id for p in points if p.writable})
     if gone:
         differences.append(f"{len(gone)} granted points are not writable now (first: {gone[0]})")
     return PointBook(points), differences
 
 
-def _granted(point: Point, connections: Mapping[str, Connection], grant: Grant, differences: list[str]) -> Point:
+def _granted(point: Point, site: Site, grant: Grant, differences: list[str]) -> Point:
     row = grant.points.get(point.id)
     if row is None or not point.writable:
         if point.writable and point.binding:
             differences.append(f"{point.id} is not in the signed file")
         return replace(point, writable=False)
     name = parse_address(row["address"]).connection
-    if name not in connections or asdict(connections[name]) != grant.connections.get(name):
+    if name not in site.connections or _connection(site, name) != grant.connections.get(name):
         differences.append(f"{point.id}: connection {name} is not as signed")
         return replace(point, writable=False)
     if _row(point) != row:
         differences.append(f"{point.id}: its row is not as signed; the signed one stays in force")
     limits = {n: math.inf if row[n] is None else row[n] for n in LIMIT_NAMES}
     return replace(point, binding=Binding(point.id, row["address"], row["scale"], row["offset"]), limits=Limits(**limits))
+
+
+def _connection(site: Site, name: str) -> dict[str, Any]:
+    """A connection as it is signed: files by their place in the site's folder, which may stand elsewhere on the engineer's machine."""
+    folder = f"{site.folder}/"
+    return {key: value.removeprefix(folder) if isinstance(value, str) else value for key, value in asdict(site.connections[name]).items()}
 
 
 def _row(point: Point) -> dict[str, Any]:

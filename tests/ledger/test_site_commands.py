@@ -55,7 +55,7 @@ def effective(site, state, now=None):
     """What may be written, and the words about what is not as signed."""
     config, journal = load_site(site), journal_of(site, state)
     book = read_points(config.points_file, Graph.read(config.twin_file).points())
-    found = granted(book, config.connections, newest_grant(journal), now or datetime.now(UTC))
+    found = granted(config, book, newest_grant(journal), now or datetime.now(UTC))
     journal.close()
     return found
 
@@ -116,6 +116,20 @@ def test_a_connection_that_leads_elsewhere_than_signed_is_not_written_to(signed,
     book, notes = effective(signed, state)
     assert not [p.id for p in book.writable if "floor_1/" in p.binding.address]
     assert any("connection floor_1 is not as signed" in note for note in notes)
+
+
+def test_a_site_signed_on_the_engineers_machine_holds_where_its_folder_stands_elsewhere(signed, state, tmp_path):
+    head, gateway, rest = (signed / "site.toml").read_text().partition("[connections.lights_1]")
+    more = '\nframing = "tls"\ntls_ca = "keys/ca.pem"\ntls_cert = "keys/own.pem"\ntls_key = "keys/own.key"'
+    (signed / "site.toml").write_text(head + gateway + more + rest)
+    sign(str(signed), tmp_path / "engineer.pem", "chen")
+    elsewhere = tmp_path / "another" / "place"
+    shutil.copytree(signed, elsewhere)
+    grant(str(elsewhere), state)
+
+    book, notes = effective(elsewhere, state)
+    assert notes == []
+    assert [p.id for p in book.writable if "lights_1/" in p.binding.address]
 
 
 def test_a_grant_ends(signed, state):
