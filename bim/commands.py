@@ -16,27 +16,28 @@ from twin.words import slug
 def import_(
     what: Annotated[list[str], typer.Argument(metavar="SITE | FILE...", help="A site (name or folder), or IFC files together with --out.")],
     out: Annotated[Path | None, typer.Option(help="Folder for twin.ttl, plan.json and report.json, when files are given.")] = None,
+    mesh: Annotated[bool, typer.Option("--mesh", help="Write the rooms' bodies too, as rooms.glb (glTF 2.0) for a 3D view.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Turn IFC models into one Brick twin, with a report of what was mapped, what not and what needs a look."""
-    imported = _import_files([Path(w) for w in what], out) if out is not None else _import_site(what)
+    imported = _import_files([Path(w) for w in what], out, mesh) if out is not None else _import_site(what, mesh)
     if as_json:
         print(json.dumps(imported.counts, ensure_ascii=False))
     else:
         _tell(imported)
 
 
-def _import_site(what: list[str]) -> Imported:
+def _import_site(what: list[str], mesh: bool) -> Imported:
     if len(what) != 1:
         raise SiteError(f"got {len(what)} names; give one site, or IFC files together with --out DIR")
     if what[0].lower().endswith(".ifc"):
         raise SiteError(f"{what[0]}: for IFC files say where the twin goes with --out DIR; without it, give a site")
     site = load_site(find_site(what[0]))
-    return import_models(site.models, site.folder, site.name)
+    return import_models(site.models, site.folder, site.name, mesh)
 
 
-def _import_files(paths: list[Path], out: Path) -> Imported:
-    return import_models(paths, out, slug(out.resolve().name))
+def _import_files(paths: list[Path], out: Path, mesh: bool) -> Imported:
+    return import_models(paths, out, slug(out.resolve().name), mesh)
 
 
 def _tell(imported: Imported) -> None:

@@ -133,6 +133,11 @@ def feed_triples(source: str, source_class: str, target: str, target_class: str)
     yield f"site:{source}", "brick:feeds" if may_feed(source_class, target_class) else "tw:flowsTo", f"site:{target}"
 
 
+def return_triples(source: str, target: str) -> Iterator[Triple]:
+    """The way back to the plant: no feed, for whoever asks what an air handler feeds must not get the air handler itself."""
+    yield f"site:{source}", "tw:returnsTo", f"site:{target}"
+
+
 def may_feed(source: str, target: str) -> bool:
     """Brick 1.5: HVAC equipment feeds HVAC equipment, valves and places; lighting feeds lighting and places."""
     if target.startswith("rec:"):

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
+from bim.flow_report import flow_doubts, flows
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
+from bim.room_mesh import RoomBody, glb
 from bim.rooms import rings
 from twin.clock import monotonic_s
 from twin.errors import ModelError, SiteError
@@ -19,7 +21,7 @@ from twin.graph import Graph
 from twin.shapes import Finding, validate
 from twin.state import write_whole
 
-IMPORTER_VERSION = "1"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "2"  # stands in twin.ttl; goes up when the same model would give another twin
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Changes:
     changed: tuple[str, ...] = ()
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
-    """Read the models as one site and write twin.ttl, plan.json and report.json into `out`. Nothing is written if anything fails."""
+def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False) -> Imported:
+    """Read the models as one site; write twin.ttl, plan.json, report.json (and rooms.glb) into `out`, or nothing if anything fails."""
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
@@ -61,6 +63,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str) -> Imported:
     report = report_of(reading, counts, findings, changes) | {"models": stated, "importer": IMPORTER_VERSION}
     report["warnings"] += _idle(decisions, reading)
     contents = {twin_file: graph.turtle(_header(stated)), out / "plan.json": _json(plan), out / "report.json": _json(report)}
+    if mesh:
+        contents[out / "rooms.glb"] = glb(list(_bodies(reading)))
     for path, content in contents.items():
         write_whole(path, content)
     return Imported(graph, plan, report, counts | {"seconds": round(monotonic_s() - start_s, 3)}, stated)
@@ -124,11 +128,13 @@ def report_of(reading: ReadModels, counts: Mapping[str, Any], findings: Sequence
         "violations": [{"node": f.node, "rule": f.rule, "message": f.message} for f in findings],
         "warnings": list(_warnings(reading)),
         "changes": {name: list(getattr(changes, name)) for name in ("added", "removed", "moved", "changed")},
+        "flows": flows(reading.traced, reading.serving, reading.inventory, reading.keys),
     }
 
 
 def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
     """Every uncertain item: what it is, what is proposed, on what evidence."""
+    doubts = flow_doubts(reading.traced, reading.serving, reading.keys)
     for ref, element in reading.inventory.elements.items():
         verdict = reading.classes[ref]
         if verdict.coverage is Coverage.PASSIVE:
@@ -137,6 +143,7 @@ def review(reading: ReadModels) -> Iterator[dict[str, Any]]:
         why = [verdict.evidence] if verdict.confidence < REVIEW_BELOW else []
         why += [f"place: {placement.evidence}"] if placement.room is not None and placement.confidence < LOW_CONFIDENCE else []
         why += [f"address: {a.problem}" for a in element.addresses if a.problem]
+        why += doubts.get(ref, [])
         if element.stated_class and verdict.match != "stated":
             why.append(f"stated class {element.stated_class!r} is not in Brick 1.5 or is deprecated")
         if why:
@@ -157,6 +164,11 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
         yield f"{reading.inventory.damaged} relations or placements point nowhere and were left out; export the model again"
     if reading.traced.undirected:
         yield f"{reading.traced.undirected} port connections have no flow direction; no feed was made of them"
+    if reading.traced.contradicted:
+        yield f"{reading.traced.contradicted} port connections state one direction on both sides; set FlowDirection anew in the model"
+    if reading.traced.open_ends:
+        yield f"{len(reading.traced.open_ends)} pipes, ducts or cables end in nothing; see gaps in report.json"
+    yield from reading.notes
     flat = [p.name for p in reading.rooms.values() if p.ref not in reading.shapes]
     if flat:
         yield f"{len(flat)} rooms have no body with a floor, so no polygon: {', '.join(flat[:5])}"
@@ -167,6 +179,14 @@ def _warnings(reading: ReadModels) -> Iterator[str]:
 def _idle(decisions: Mapping[str, Decision], reading: ReadModels) -> list[str]:
     known = {element.global_id for element in reading.inventory.elements.values()}
     return [f"review.toml decides on {global_id}, which no model holds any more" for global_id in sorted(decisions.keys() - known)]
+
+
+def _bodies(reading: ReadModels) -> Iterator[RoomBody]:
+    for ref, place in reading.rooms.items():
+        shape = reading.shapes.get(ref)
+        if shape is not None and shape.body is not None:
+            storey = reading.key_or_none(reading.storey_of(ref))
+            yield RoomBody(reading.keys[ref], place.name or place.long_name, storey, *shape.body)
 
 
 def _plan_equipment(reading: ReadModels) -> Iterator[dict[str, Any]]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ifcopenshell.util.unit
-import numpy as np
 
 from bim.addressing import PSET_BACNET, PSET_MODBUS, PsetAddress, read_address
 from bim.opening import Model
+from bim.placements import Axes, Placements, is_entity
+from bim.placements import Ref as Ref
+from bim.placements import Xyz as Xyz
+from bim.ports import Port, PortLink, read_ports
 from twin.errors import ModelError
 
-Ref = tuple[int, int]
-Xyz = tuple[float, float, float]
 PLACES = {"IfcSite": "site", "IfcBuilding": "building", "IfcBuildingStorey": "storey", "IfcSpace": "space"}
 
 
@@ -55,6 +56,8 @@ class Element:
     stated_class: str  # from a classification reference to Brick
     addresses: tuple[PsetAddress, ...]
     ancestors: tuple[str, ...]  # IFC classes above its own, for closed lists of classes
+    axes: Axes | None = None  # where its placement turns it; None where it does not
+    host: Ref | None = None  # the assembly or device it is a part of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,7 @@ class Group:
     global_id: str
     name: str
     members: tuple[Ref, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PortLink:
-    """Two connected ports: their elements and flow directions."""
-
-    a: Ref
-    a_direction: str
-    b: Ref
-    b_direction: str
-    medium: str
+    parent: Ref | None = None  # the system that a circuit or branch belongs to
 
 
 @dataclass
@@ -88,9 +81,10 @@ class Inventory:
     places: dict[Ref, Place] = field(default_factory=dict)
     elements: dict[Ref, Element] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
+    ports: dict[Ref, Port] = field(default_factory=dict)
     links: list[PortLink] = field(default_factory=list)
     owner_of: dict[Ref, Ref] = field(default_factory=dict)  # sensor or actuator -> what it belongs to
-    serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element -> rooms or zones it is referenced in
+    serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element or system -> rooms, zones or buildings it serves
     storey_of: dict[Ref, Ref] = field(default_factory=dict)  # any place -> its storey
     damaged: int = 0  # relations that point nowhere and placements that are none
 
@@ -135,7 +129,8 @@ class _Reading:
         self.psets: dict[int, list[PsetAddress]] = {}
         self.quantities: dict[int, dict[str, float]] = {}
         self.stated: dict[int, str] = {}
-        self.matrices: dict[int, Any] = {}
+        self.placements = Placements(self.scale_m)
+        self.host: dict[int, int] = {}
 
     def run(self) -> None:
         projects = self.file.by_type("IfcProject")
@@ -150,7 +145,10 @@ class _Reading:
             self._element(item)
         self._groups()
         self._controls()
-        self._ports()
+        ports, links = read_ports(self.number, self._relations, self.placements)
+        self.out.ports |= ports
+        self.out.links += links
+        self.out.damaged += self.placements.damaged
 
     def _ref(self, entity: Any) -> Ref:
         return self.number, int(entity.id())
@@ -169,15 +167,18 @@ class _Reading:
         for rel in self._all(ifc_class):
             single, several = getattr(rel, one, None), getattr(rel, many, None) or ()
             several = several if isinstance(several, (tuple, list)) else (several,)
-            whole = [item for item in several if _is_entity(item)]
-            if not _is_entity(single) or len(whole) < len(several):
+            whole = [item for item in several if is_entity(item)]
+            if not is_entity(single) or len(whole) < len(several):
                 self.out.damaged += 1
-            if _is_entity(single):
+            if is_entity(single):
                 yield single, whole
 
     def _parents(self) -> None:
-        for whole, parts in self._relations("IfcRelAggregates", "RelatingObject", "RelatedObjects"):
-            self.parent |= {part.id(): whole.id() for part in parts}
+        for relation in ("IfcRelNests", "IfcRelAggregates"):
+            for whole, parts in self._relations(relation, "RelatingObject", "RelatedObjects"):
+                self.parent |= {part.id(): whole.id() for part in parts}
+                if whole.is_a("IfcElement"):
+                    self.host |= {part.id(): whole.id() for part in parts}
         for place, parts in self._relations("IfcRelContainedInSpatialStructure", "RelatingStructure", "RelatedElements"):
             self.parent |= {part.id(): place.id() for part in parts}
 
@@ -221,7 +222,7 @@ class _Reading:
         area = next((measures[n] for n in ("NetFloorArea", "GrossFloorArea", "GSA Space Areas") if n in measures), None)
         elevation = 0.0
         if kind == "storey":
-            position = self._position(item)
+            position = self.placements.position(item)
             elevation = position[2] if position else float(item.Elevation or 0.0) * self.scale_m
         parent = self.parent.get(item.id())
         self.out.places[self._ref(item)] = Place(
@@ -253,10 +254,12 @@ class _Reading:
             _text(item, "Name"),
             _text(item, "ObjectType"),
             (self.number, parent) if parent is not None else None,
-            self._position(item),
+            self.placements.position(item),
             self.stated.get(item.id(), ""),
             tuple(self.psets.get(item.id(), ())),
             _ancestors(item),
+            self.placements.axes(item),
+            (self.number, self.host[item.id()]) if item.id() in self.host else None,
         )
 
     def _container(self, item: int) -> int | None:
@@ -280,6 +283,8 @@ class _Reading:
                     members.setdefault(structure.id(), []).append(self._ref(item))
                 else:
                     self.out.serves.setdefault(self._ref(item), []).append(self._ref(structure))
+        for system, places in self._relations("IfcRelServicesBuildings", "RelatingSystem", "RelatedBuildings"):
+            self.out.serves.setdefault(self._ref(system), []).extend(self._ref(place) for place in places)
         zones = {z.id() for z in self._all("IfcSpatialZone")}
         for child, above in self.parent.items():
             if above in zones:
@@ -293,71 +298,13 @@ class _Reading:
                     _text(item, "GlobalId"),
                     _text(item, "Name"),
                     tuple(members.get(item.id(), ())),
+                    (self.number, self.parent[item.id()]) if item.id() in self.parent else None,
                 )
             )
 
     def _controls(self) -> None:
         for owner, parts in self._relations("IfcRelFlowControlElements", "RelatingFlowElement", "RelatedControlElements"):
             self.out.owner_of |= {self._ref(part): self._ref(owner) for part in parts}
-
-    def _ports(self) -> None:
-        holder: dict[int, int] = {}
-        for element, parts in self._relations("IfcRelNests", "RelatingObject", "RelatedObjects"):
-            holder |= {part.id(): element.id() for part in parts if part.is_a("IfcPort")}
-        for element, ports in self._relations("IfcRelConnectsPortToElement", "RelatedElement", "RelatingPort"):
-            holder |= {port.id(): element.id() for port in ports}
-        for a, others in self._relations("IfcRelConnectsPorts", "RelatingPort", "RelatedPort"):
-            for b in others:
-                if a.id() in holder and b.id() in holder:
-                    refs = (self.number, holder[a.id()]), (self.number, holder[b.id()])
-                    medium = _text(a, "SystemType") or _text(b, "SystemType")
-                    self.out.links.append(PortLink(refs[0], _text(a, "FlowDirection"), refs[1], _text(b, "FlowDirection"), medium))
-
-    def _position(self, item: Any) -> Xyz | None:
-        placement = item.ObjectPlacement
-        if not _is_entity(placement) or not placement.is_a("IfcLocalPlacement"):
-            return None
-        try:
-            x, y, z = (float(v) * self.scale_m for v in self._matrix(placement)[:3, 3])
-        except (AttributeError, TypeError, ValueError):
-            self.out.damaged += 1
-            return None
-        return x, y, z
-
-    def _matrix(self, placement: Any) -> Any:
-        """Absolute placement, each one computed once: many elements share their storey's."""
-        found = self.matrices.get(placement.id())
-        if found is None:
-            above = placement.PlacementRelTo
-            own = _axes(placement.RelativePlacement)
-            nested = above is not None and above.is_a("IfcLocalPlacement")
-            found = self._matrix(above) @ own if nested else own
-            self.matrices[placement.id()] = found
-        return found
-
-
-def _axes(axes: Any) -> Any:
-    """A 4 x 4 matrix of an IfcAxis2Placement3D (or 2D)."""
-    matrix = np.eye(4)
-    location = tuple(axes.Location.Coordinates)
-    matrix[: len(location), 3] = location
-    axis, direction = getattr(axes, "Axis", None), getattr(axes, "RefDirection", None)
-    if axis is None and direction is None:
-        return matrix
-    z = _unit(axis.DirectionRatios if axis is not None else (0.0, 0.0, 1.0))
-    x = _unit((*(direction.DirectionRatios if direction is not None else (1.0, 0.0, 0.0)), 0.0)[:3])
-    x = _unit(x - np.dot(x, z) * z) if abs(np.dot(x, z)) < 1 - 1e-9 else x
-    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = x, np.cross(z, x), z
-    return matrix
-
-
-def _unit(ratios: Any) -> Any:
-    vector = np.array(ratios, dtype=float)
-    return vector / (float(np.linalg.norm(vector)) or 1.0)
-
-
-def _is_entity(value: Any) -> bool:
-    return hasattr(value, "is_a")
 
 
 def _text(item: Any, attribute: str) -> str:

@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 
 from bim import emitting
 from bim.classifying import Classified, Coverage, classify, ifc_type
-from bim.federating import same_places, standing
+from bim.federating import federate, standing
 from bim.inventory import Element, Group, Inventory, Place, Ref, take_inventory
 from bim.keys import Named, NodeRef, mint_keys
+from bim.locating import Surroundings, locate
+from bim.moves import read_frame
 from bim.opening import Model
-from bim.placing import Placement, RoomFinder
+from bim.placing import Placement
 from bim.points import FoundPoint, find_points
 from bim.review import Decision, decided
-from bim.rooms import RoomShape, footprints, room_shapes
-from bim.serving import Serving, served_zones
+from bim.rooms import RoomShape, room_shapes
+from bim.serving import Building, Serving, served_zones
 from bim.tables import mapping
 from bim.tracing import Trace, trace
 from twin.graph import Triple
@@ -40,6 +42,7 @@ class ReadModels:
     traced: Trace
     serving: Sequence[Serving]
     keys: Mapping[NodeRef, str]
+    notes: Sequence[str] = ()  # what reading found that a person should know
 
     @property
     def storeys(self) -> list[Place]:
@@ -75,6 +78,8 @@ class ReadModels:
         yield from self._point_triples(origin)
         for source, target in self.feeds:
             yield from emitting.feed_triples(self.keys[source], self._class_of(source), self.keys[target], self._class_of(target))
+        for way in self.traced.returns:
+            yield from emitting.return_triples(self.keys[way.source], self.keys[way.target])
 
     def _place_triples(self, origin: emitting.Origin) -> Iterator[Triple]:
         for ref, place in self.places.items():
@@ -122,12 +127,15 @@ class ReadModels:
 def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Mapping[str, Decision]) -> ReadModels:
     """Inventory, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
-    same = same_places(inventory)
-    shapes = _shapes(models, same)
+    measured = room_shapes(models)
+    federation = federate(inventory, measured.rooms, [read_frame(m.file) for m in models], [m.path.name for m in models])
+    same = federation.same
+    shapes = _shapes(federation.shapes, same)
     places = {ref: _measured(place, shapes.get(ref)) for ref, place in inventory.places.items() if same[ref] == ref}
     rooms = {ref: place for ref, place in places.items() if place.kind == "space" and _place_class(place)}
     classes = {ref: decided(classify(element), decisions.get(element.global_id)) for ref, element in inventory.elements.items()}
-    placements = _placed(models, inventory, same, {ref: s for ref, s in shapes.items() if ref in rooms}, rooms, classes)
+    around = Surroundings(inventory, federation, rooms, {ref: s for ref, s in shapes.items() if ref in rooms})
+    placements = locate(models, around, classes)
     fallback = next((ref for kind in ("building", "site") for ref, p in places.items() if p.kind == kind), None)
 
     def place_of(ref: Ref) -> Ref | None:
@@ -140,11 +148,17 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     equipment = [ref for ref, v in classes.items() if v.coverage is not Coverage.PASSIVE and ref not in own]
     zones = [g for g in inventory.groups if g.ifc_class in ("IfcZone", "IfcSpatialZone")]
     systems = [g for g in inventory.groups if g not in zones]
-    traced = trace(inventory.links, set(equipment))
+    traced = trace(inventory, {ref: classes[ref].brick for ref in equipment}, systems)
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
-    reading = ReadModels(inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys)
+    notes = [*federation.notes, *measured.notes()]
+    reading = ReadModels(
+        inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys, notes
+    )
     air_zones = {ref: group.ref for group in zones if group_class(group) == "rec:HVACZone" for ref in reading.rooms_in(group)}
-    serving = served_zones({ref: classes[ref].brick for ref in equipment}, placements, traced, inventory.serves, air_zones)
+    building = Building(inventory, placements, traced, rooms, air_zones, same)
+    serving = served_zones(
+        {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
+    )
     return replace(reading, serving=serving)
 
 
@@ -164,31 +178,11 @@ def _place_class(place: Place) -> str:
     return emitting.PLACE_CLASS[place.kind]
 
 
-def _shapes(models: Sequence[Model], same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
+def _shapes(measured: Mapping[Ref, RoomShape], same: Mapping[Ref, Ref]) -> dict[Ref, RoomShape]:
     shapes: dict[Ref, RoomShape] = {}
-    for ref, shape in room_shapes(models).items():
+    for ref, shape in measured.items():
         shapes.setdefault(same.get(ref, ref), shape)
     return shapes
-
-
-def _placed(
-    models: Sequence[Model],
-    inventory: Inventory,
-    same: Mapping[Ref, Ref],
-    shapes: Mapping[Ref, RoomShape],
-    rooms: Mapping[Ref, Place],
-    classes: Mapping[Ref, Classified],
-) -> dict[Ref, Placement]:
-    """The ladder: containment and point for all, then footprints for the few that these leave open."""
-    finder = RoomFinder(shapes)
-    elements = {ref: e for ref, e in inventory.elements.items() if classes[ref].coverage is not Coverage.PASSIVE}
-    placements = {ref: finder.place(standing(same, e.container), e.position, rooms) for ref, e in elements.items()}
-    unsure = [ref for ref, e in elements.items() if finder.worth_meshing(placements[ref], e.position)]
-    for ref, around in footprints(models, unsure).items():
-        better = finder.by_footprint(around)
-        if better.room is not None:
-            placements[ref] = better
-    return placements
 
 
 def _measured(place: Place, shape: RoomShape | None) -> Place:

@@ -1,4 +1,4 @@
-"""Write an IFC model (IFC4 or IFC4X3) of rooms, zones, equipment, sensors and their addresses: the same bytes for the same building.
+"""Write an IFC model (IFC4 or IFC4X3) of rooms, equipment, ducts, systems and addresses: the same bytes for the same building.
 
 Lengths are metres. GlobalIds are derived from what a thing is and what it is called, so they survive a second writing.
 """
@@ -14,6 +14,9 @@ import ifcopenshell
 import ifcopenshell.guid
 
 from bim.addressing import PSET_BACNET, PSET_MODBUS
+from bim.drawing import OTHER_SIZE, SIZES, Drawing, Size, along
+from bim.placements import Xyz
+from bim.templates import declare_templates
 from twin.addresses import BacnetAddress, parse_address
 from twin.state import write_whole
 
@@ -32,6 +35,22 @@ class Spot:
     x_m: float
     y_m: float
     z_m: float
+    looks: tuple[float, float] | None = None  # the level direction a thing on a wall looks in; its own y axis
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a duct, pipe or cable is: IFC class, value, kind of its ports, and radius in m."""
+
+    ifc_class: str
+    kind: str
+    port_kind: str
+    radius_m: float
+
+
+DUCT = Run("IfcDuctSegment", "RIGIDSEGMENT", "DUCT", 0.15)
+PIPE = Run("IfcPipeSegment", "RIGIDSEGMENT", "PIPE", 0.025)
+CABLE = Run("IfcCableSegment", "CABLESEGMENT", "CABLE", 0.01)
 
 
 @dataclass(frozen=True)
@@ -66,30 +85,38 @@ class ModelWriter:
         self.name = name
         self._file = ifcopenshell.file(schema_version=(4, 3, 2, 0)) if schema == "IFC4X3" else ifcopenshell.file(schema=SCHEMAS[schema])
         self._relations = _Relations()
-        self._origin = self._make("IfcCartesianPoint", (0.0, 0.0, 0.0))
-        self._root_context()
-        project = self._make("IfcProject", Name=name, RepresentationContexts=[self._context], UnitsInContext=self._units())
-        site = self._make("IfcSite", Name=name, ObjectPlacement=self._placement(None, 0, 0, 0))
-        self.building = self._make("IfcBuilding", Name=name, ObjectPlacement=self._placement(site, 0, 0, 0))
+        self._drawing = Drawing(self._file)
+        self._sizes: dict[int, Size] = {}
+        project = self._make("IfcProject", Name=name, RepresentationContexts=[self._drawing.context], UnitsInContext=self._units())
+        site = self._make("IfcSite", Name=name, ObjectPlacement=self._drawing.placement(None, (0, 0, 0)))
+        self.building = self._make("IfcBuilding", Name=name, ObjectPlacement=self._drawing.placement(site, (0, 0, 0)))
         self._relations.parts[project.id()] = [site]
         self._relations.parts[site.id()] = [self.building]
         self._classification = self._make("IfcClassification", Source="https://brickschema.org", Edition="1.5", Name="Brick")
         self._make_relation("IfcRelAssociatesClassification", RelatedObjects=[project], RelatingClassification=self._classification)
+        self._make_relation("IfcRelDeclares", RelatingContext=project, RelatedDefinitions=declare_templates(self._make))
 
     def storey(self, name: str, elevation_m: float) -> Entity:
         """A storey of the building."""
-        placement = self._placement(self.building, 0, 0, elevation_m)
+        placement = self._drawing.placement(self.building, (0, 0, elevation_m))
         storey = self._make("IfcBuildingStorey", Name=name, ObjectPlacement=placement, Elevation=float(elevation_m))
         self._relations.parts[self.building.id()].append(storey)
         return storey
 
-    def room(self, name: str, storey: Entity, polygon: Sequence[tuple[float, float]], height_m: float) -> Entity:
-        """A room: the polygon (counter-clockwise, absolute) raised to its height, with area and volume as quantities."""
+    def room(
+        self,
+        name: str,
+        storey: Entity,
+        polygon: Sequence[tuple[float, float]],
+        height_m: float,
+        holes: Sequence[Sequence[tuple[float, float]]] = (),
+    ) -> Entity:
+        """A room: the polygon (counter-clockwise, absolute) without its holes, raised to its height; area and volume as quantities."""
         room = self._make("IfcSpace", Name=name, LongName=name.replace("_", " "), PredefinedType="INTERNAL")
-        room.ObjectPlacement = self._placement(storey, 0, 0, 0)
-        room.Representation = self._prism(polygon, height_m)
+        room.ObjectPlacement = self._drawing.placement(storey, (0, 0, 0))
+        room.Representation = self._drawing.prism(polygon, height_m, holes)
         self._relations.parts[storey.id()].append(room)
-        area = abs(sum(polygon[i - 1][0] * y - x * polygon[i - 1][1] for i, (x, y) in enumerate(polygon))) / 2
+        area = _area(polygon) - sum(_area(hole) for hole in holes)
         quantities = [
             self._make("IfcQuantityArea", Name="NetFloorArea", AreaValue=round(area, 4)),
             self._make("IfcQuantityLength", Name="Height", LengthValue=float(height_m)),
@@ -101,7 +128,9 @@ class ModelWriter:
 
     def zone(self, name: str, rooms: Sequence[Entity], kind: str = "THERMAL") -> Entity:
         """A zone of rooms that one terminal serves."""
-        zone = self._make("IfcSpatialZone", Name=name, PredefinedType=kind, ObjectPlacement=self._placement(self.building, 0, 0, 0))
+        zone = self._make(
+            "IfcSpatialZone", Name=name, PredefinedType=kind, ObjectPlacement=self._drawing.placement(self.building, (0, 0, 0))
+        )
         self._relations.parts[self.building.id()].append(zone)
         self._relations.zone_rooms[zone.id()] += rooms
         return zone
@@ -113,14 +142,24 @@ class ModelWriter:
         self._make_relation("IfcRelServicesBuildings", RelatingSystem=system, RelatedBuildings=[self.building])
         return system
 
-    def element(self, ifc_class: str, name: str, kind: str, spot: Spot, brick: str = "") -> Entity:
-        """An element at its spot; `kind` is its PredefinedType, `brick` states its Brick class as a classification reference."""
+    def circuit(self, name: str, kind: str, members: Sequence[Entity], system: Entity) -> Entity:
+        """A circuit or branch of a system: who is in it hangs on one fuse or valve."""
+        circuit = self._make("IfcDistributionCircuit", Name=name, PredefinedType=kind)
+        self._relations.members[circuit.id()] += members
+        self._relations.parts[system.id()].append(circuit)
+        return circuit
+
+    def element(self, ifc_class: str, name: str, kind: str, spot: Spot, brick: str = "", size: Size | None = None) -> Entity:
+        """An element at its spot with a box for a body; `kind` is its PredefinedType, `brick` states its Brick class by a reference."""
         element = self._make(ifc_class, Name=name, PredefinedType=kind)
         if kind == "USERDEFINED":
             element.ObjectType = name.rsplit(".", 1)[-1].upper()
         self._relations.contents[spot.container.id()].append(element)
-        storey_z = _elevation(spot.container)
-        element.ObjectPlacement = self._placement(spot.container, spot.x_m, spot.y_m, spot.z_m - storey_z)
+        at = (spot.x_m, spot.y_m, spot.z_m - _elevation(spot.container))
+        x_axis = (spot.looks[1], -spot.looks[0], 0.0) if spot.looks else None
+        element.ObjectPlacement = self._drawing.placement(spot.container, at, x_axis)
+        self._sizes[element.id()] = size or SIZES.get(ifc_class, OTHER_SIZE)
+        element.Representation = self._drawing.box(self._sizes[element.id()])
         if brick:
             self._relations.classes[brick].append(element)
         return element
@@ -129,22 +168,44 @@ class ModelWriter:
         """Sensors and actuators belong to `owner`; IFC allows an element one such relation, so all go into the same."""
         self._relations.controls[owner.id()] += parts
 
-    def connect(self, source: Entity, sink: Entity, flow: str = "AIRCONDITIONING") -> None:
-        """A duct or pipe connection, as a port on each side with its direction."""
-        out, into = (
-            self._make(
-                "IfcDistributionPort",
-                Name=f"{source.Name} to {sink.Name}, {side}",
-                FlowDirection=direction,
-                PredefinedType="DUCT",
-                SystemType=flow,
-                ObjectPlacement=self._placement(element, 0, 0, 0),
-            )
-            for element, side, direction in ((source, "out", "SOURCE"), (sink, "in", "SINK"))
-        )
-        self._relations.ports[source.id()].append(out)
-        self._relations.ports[sink.id()].append(into)
+    def connect(self, source: Entity, sink: Entity, flow: str = "AIRCONDITIONING", run: Run = DUCT) -> None:
+        """Two things that touch: a port on each side with its direction."""
+        name = f"{source.Name} to {sink.Name}"
+        out = self._port(source, f"{name}, out", "SOURCE", flow, run, self._side(source, sink))
+        into = self._port(sink, f"{name}, in", "SINK", flow, run, self._side(sink, source))
         self._make_relation("IfcRelConnectsPorts", RelatingPort=out, RelatedPort=into)
+
+    def run(self, source: Entity, sink: Entity, storey: Entity, flow: str = "AIRCONDITIONING", run: Run = DUCT) -> Entity:
+        """A straight duct, pipe or cable from one thing to another, with ports at both its ends and theirs; the segment comes back."""
+        name = f"{source.Name} to {sink.Name}"
+        sides = self._side(source, sink), self._side(sink, source)
+        start, end = (_sum(_absolute(thing), side) for thing, side in zip((source, sink), sides, strict=True))
+        length, z_axis, x_axis = along(start, end)
+        segment = self._make(run.ifc_class, Name=name, PredefinedType=run.kind)
+        self._relations.contents[storey.id()].append(segment)
+        segment.ObjectPlacement = self._drawing.placement(storey, _sum(start, (0, 0, -_elevation(storey))), x_axis, z_axis)
+        segment.Representation = self._drawing.rod(run.radius_m, length)
+        out = self._port(source, f"{name}, out", "SOURCE", flow, run, sides[0])
+        inlet = self._port(segment, f"{name}, start", "SINK", flow, run, (0, 0, 0))
+        outlet = self._port(segment, f"{name}, end", "SOURCE", flow, run, (0, 0, length))
+        into = self._port(sink, f"{name}, in", "SINK", flow, run, sides[1])
+        self._make_relation("IfcRelConnectsPorts", RelatingPort=out, RelatedPort=inlet)
+        self._make_relation("IfcRelConnectsPorts", RelatingPort=outlet, RelatedPort=into)
+        return segment
+
+    def _port(self, element: Entity, name: str, direction: str, flow: str, run: Run, at: Xyz) -> Entity:
+        port = self._make("IfcDistributionPort", Name=name, FlowDirection=direction, PredefinedType=run.port_kind, SystemType=flow)
+        port.ObjectPlacement = self._drawing.placement(element, at)
+        self._relations.ports[element.id()].append(port)
+        return port
+
+    def _side(self, element: Entity, other: Entity) -> Xyz:
+        """The middle of the side of an unturned element's box that looks to the other."""
+        size = self._sizes[element.id()]
+        dx, dy, _ = (b - a for a, b in zip(_absolute(element), _absolute(other), strict=True))
+        if abs(dx) * size.depth >= abs(dy) * size.width:
+            return (size.width / 2 if dx >= 0 else -size.width / 2), 0.0, size.height / 2
+        return 0.0, (size.depth / 2 if dy >= 0 else -size.depth / 2), size.height / 2
 
     def mark(self, element: Entity, point: PointMark) -> None:
         """Give an element the property set with its point's address."""
@@ -216,40 +277,9 @@ class ModelWriter:
     def _make_relation(self, ifc_class: str, **attributes: Any) -> Entity:
         return self._make(ifc_class, **attributes)
 
-    def _root_context(self) -> None:
-        axes = self._make("IfcAxis2Placement3D", Location=self._origin)
-        self._context = self._make(
-            "IfcGeometricRepresentationContext",
-            ContextType="Model",
-            CoordinateSpaceDimension=3,
-            Precision=1e-5,
-            WorldCoordinateSystem=axes,
-        )
-        self._body = self._make(
-            "IfcGeometricRepresentationSubContext",
-            ContextIdentifier="Body",
-            ContextType="Model",
-            ParentContext=self._context,
-            TargetView="MODEL_VIEW",
-        )
-
     def _units(self) -> Entity:
         kinds = (("LENGTHUNIT", "METRE"), ("AREAUNIT", "SQUARE_METRE"), ("VOLUMEUNIT", "CUBIC_METRE"))
         return self._make("IfcUnitAssignment", Units=[self._make("IfcSIUnit", UnitType=kind, Name=name) for kind, name in kinds])
-
-    def _placement(self, parent: Entity | None, x: float, y: float, z: float) -> Entity:
-        location = self._make("IfcCartesianPoint", (float(x), float(y), round(float(z), 6)))
-        axes = self._make("IfcAxis2Placement3D", Location=location)
-        return self._make("IfcLocalPlacement", PlacementRelTo=parent.ObjectPlacement if parent else None, RelativePlacement=axes)
-
-    def _prism(self, polygon: Sequence[tuple[float, float]], height_m: float) -> Entity:
-        corners = [self._make("IfcCartesianPoint", (float(x), float(y))) for x, y in polygon]
-        profile = self._make("IfcArbitraryClosedProfileDef", "AREA", None, self._make("IfcPolyline", [*corners, corners[0]]))
-        up = self._make("IfcDirection", (0.0, 0.0, 1.0))
-        position = self._make("IfcAxis2Placement3D", Location=self._origin)
-        solid = self._make("IfcExtrudedAreaSolid", profile, position, up, float(height_m))
-        shape = self._make("IfcShapeRepresentation", self._body, "Body", "SweptSolid", [solid])
-        return self._make("IfcProductDefinitionShape", Representations=[shape])
 
     def _value(self, value: object) -> Entity:
         kind = {bool: "IfcBoolean", int: "IfcInteger", float: "IfcReal"}.get(type(value), "IfcLabel")
@@ -269,12 +299,25 @@ def _bacnet_values(element: Entity, address: BacnetAddress, point: PointMark) ->
 
 
 def _elevation(container: Entity) -> float:
-    """Height of a storey or room above the building's zero, climbing its placements."""
-    placement, height = container.ObjectPlacement, 0.0
+    """Height of a storey or room above the building's zero."""
+    return _absolute(container)[2]
+
+
+def _absolute(thing: Entity) -> Xyz:
+    """Where a thing stands, climbing its placements; what we write turns elements only, never what they stand in."""
+    placement, at = thing.ObjectPlacement, (0.0, 0.0, 0.0)
     while placement is not None:
-        height += placement.RelativePlacement.Location.Coordinates[2]
+        at = _sum(at, placement.RelativePlacement.Location.Coordinates)
         placement = placement.PlacementRelTo
-    return height
+    return at
+
+
+def _sum(a: Xyz, b: Sequence[float]) -> Xyz:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _area(polygon: Sequence[tuple[float, float]]) -> float:
+    return abs(sum(polygon[i - 1][0] * y - x * polygon[i - 1][1] for i, (x, y) in enumerate(polygon))) / 2
 
 
 def _fix_global_ids(model: Any) -> None:
@@ -291,6 +334,8 @@ def _fix_global_ids(model: Any) -> None:
 def _path(thing: Entity, owner_of: Mapping[int, Entity]) -> str:
     if thing.is_a("IfcObjectDefinition"):
         return f"{thing.is_a()}|{thing.Name}"
+    if thing.is_a("IfcPropertyTemplateDefinition"):
+        return f"{thing.is_a()}|{thing.Description}|{thing.Name}"
     if thing.is_a("IfcPropertyDefinition"):
         return f"{thing.is_a()}|{thing.Name}|{owner_of[thing.id()].GlobalId}"
     related = [v for k, v in thing.get_info().items() if k.startswith("Relating") and hasattr(v, "is_a")]

@@ -59,6 +59,7 @@ class CycleReport:
     overrun: bool
     duration_s: float
     polls_late: int = 0  # turns of the rates skipped so far, because the one before took too long
+    dropped: int = 0  # values between cycles that found no room so far
     parts_s: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -237,7 +238,8 @@ class Cycle:
             refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
             conflicts=sorted(self._holding.conflicts), held=len(self.held),
             overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s,
-            polls_late=self._poller.overruns if self._poller else 0, parts_s=parts.parts_s,
+            polls_late=self._poller.overruns if self._poller else 0, dropped=self._poller.dropped if self._poller else 0,
+            parts_s=parts.parts_s,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from controls.agenda import FAST, NORMAL, SLOW, Agenda, Job
 from controls.scan import Scanner
+from controls.subscriptions import Subscriptions
 from controls.tasks import end_tasks
 from twin.clock import monotonic_s
 from twin.site import CycleSettings
@@ -20,6 +21,7 @@ class Poller:
     def __init__(self, scanner: Scanner, settings: CycleSettings, now: Callable[[], datetime]) -> None:
         self._scanner = scanner
         self._now = now
+        self._subscriptions = Subscriptions(scanner, now)
         self._agenda = Agenda(_every_s(scanner, settings), monotonic_s())
         self._running: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()  # a job has: its next turn may be due already
@@ -31,8 +33,9 @@ class Poller:
 
     async def run(self) -> None:
         """Until cancelled."""
+        subscribing = asyncio.create_task(self._subscriptions.run())
         try:
-            while True:
+            while not subscribing.done():
                 for job in self._agenda.take(monotonic_s()):
                     task = asyncio.create_task(self._do(job))
                     self._running.add(task)
@@ -41,8 +44,14 @@ class Poller:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(SHORTEST_S, self._agenda.wait_s(monotonic_s()))):
                         await self._ended.wait()
+            subscribing.result()  # its error is ours
         finally:
-            await end_tasks(self._running)
+            await end_tasks([subscribing, *self._running])
+
+    @property
+    def dropped(self) -> int:
+        """Values told or polled between two cycles that found no room, so far."""
+        return self._scanner.dropped + max((w.driver.missed for w in self._scanner.watches.values()), default=0)
 
     async def _do(self, job: Job) -> None:
         samples = await self._scanner.poll(job.connection, job.rate)

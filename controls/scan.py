@@ -6,7 +6,7 @@ A device that stays silent is put aside after three scans and probed beside the 
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -58,6 +58,17 @@ class Watch:
     barred: bool = False
     probe: asyncio.Task[None] | None = None
     events: list[str] = field(default_factory=list)
+    subscribed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.fast_asked = self.fast
+
+    def told(self, points: Iterable[str]) -> None:
+        """Points whose changes the device tells by itself: they are left out of the fast polling."""
+        known = frozenset(points)
+        if known != self.subscribed:
+            self.subscribed = known
+            self.fast_asked = tuple(p for p in self.fast if p.id not in known)
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """What an answer, or silence, says about the device."""
@@ -99,7 +110,9 @@ class Scanner:
         watch = self.watches[connection]
         if watch.lost or watch.barred:
             return []
-        points = {FAST: watch.fast, SLOW: watch.slow}.get(rate, watch.usual)
+        points = {FAST: watch.fast_asked, SLOW: watch.slow}.get(rate, watch.usual)
+        if not points:
+            return []
         samples = await (watch.driver.glance(points) if rate == FAST else watch.driver.read(points))
         watch.heard(samples)
         return samples

@@ -19,6 +19,8 @@ from twin.state import write_whole
 
 BACNET_DEVICE_AHU = 1001  # device instances of the demo sites: air handlers from here,
 BACNET_DEVICE_FLOOR = 2001  # floors from here
+_BESIDE_M = 4.0  # an air handler stands this far from the box in the middle of its largest zone
+_APART_M = 0.8  # diffuser and grille, from the middle of their room
 DEMO_MODEL = "medium_office"
 DEMO_SITE, CLINIC_SITE = "demo_office", "corner_clinic"
 Limits = Mapping[str, Mapping[str, str]]
@@ -35,12 +37,17 @@ def author_model(building: Building, schema: str = "IFC4") -> bytes:
     handlers = {}
     for ahu in building.air_handlers:
         handlers[ahu.name] = _air_handler(writer, building, ahu, storeys[ahu.storey], points)
+    supply: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
+    back: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
     for zone in building.zones:
-        box = _zone(writer, zone, storeys[zone.storey], points)
-        handlers[zone.air_handler].append(box)
-        writer.connect(handlers[zone.air_handler][0], box)
-    for n, (name, members) in enumerate(handlers.items()):
-        writer.system(f"Supply air {n + 1}, {name}", "AIRCONDITIONING", members)
+        storey, handler = storeys[zone.storey], handlers[zone.air_handler]
+        box, diffuser, grille = _zone(writer, zone, storey, points)
+        ducts = writer.run(handler, box, storey), writer.run(box, diffuser, storey)
+        supply[zone.air_handler] += [box, diffuser, *ducts]
+        back[zone.air_handler] += [grille, writer.run(grille, handler, storey, "EXHAUST")]
+    for n, name in enumerate(handlers):
+        writer.system(f"Supply air {n + 1}, {name}", "AIRCONDITIONING", supply[name])
+        writer.system(f"Return air {n + 1}, {name}", "EXHAUST", back[name])
     _meters(writer, building, storeys[0], points)
     return writer.content()
 
@@ -99,19 +106,20 @@ def corner_clinic() -> Building:
     return Building("corner_clinic", (0.0,), zones, (AirHandlerDesign("AHU-1", 0),), has_gas=False)
 
 
-def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign, storey: Entity, points: list[DesignPoint]) -> list[Entity]:
-    """The air handler in the ceiling void of its storey, with a fire damper in its supply duct."""
+def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign, storey: Entity, points: list[DesignPoint]) -> Entity:
+    """The air handler in the ceiling void of its storey, beside the middle of its largest zone, with a fire damper in its supply duct."""
     zones = [zone for zone in building.zones if zone.air_handler == ahu.name]
     x, y = _centre(max(zones, key=lambda z: z.area_m2)) if zones else (0.0, 0.0)
+    x = round(x - _BESIDE_M, 3)
     z = building.storeys_m[ahu.storey] + (zones[0].height_m if zones else 3.0) + 0.2
     handler = writer.element("IfcUnitaryEquipment", ahu.name, "AIRHANDLER", Spot(storey, x, y, z), brick="AHU")
     writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z), brick="Damper")
     _control_elements(writer, handler, [p for p in points if p.of == ahu.name], Spot(storey, x, y, z))
-    return [handler]
+    return handler
 
 
-def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> Entity:
-    """A room with its zone, box, luminaires, emergency light, sensors and actuators; the box comes back."""
+def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> tuple[Entity, Entity, Entity]:
+    """A room with its zone, terminals, luminaires, sensors and actuators; box, diffuser and grille come back."""
     room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
     writer.zone(zone.name, [room])
     x, y = _centre(zone)
@@ -130,7 +138,12 @@ def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[De
         if point.row["ifc_class"] == "IfcLightFixture":
             name = f"{zone.name}.light_{point.tag}"
             writer.mark(lights, _mark(point, name=name, brick=point.row["brick"]))
-    return box
+    apart, under = _APART_M, zone.floor_z_m + zone.height_m - 0.1
+    diffuser = writer.element(
+        "IfcAirTerminal", f"SD {zone.name}", "DIFFUSER", Spot(room, x + apart, y + apart, under), brick="Air_Diffuser"
+    )
+    grille = writer.element("IfcAirTerminal", f"RG {zone.name}", "GRILLE", Spot(room, x - apart, y - apart, under), brick="Air_Diffuser")
+    return box, diffuser, grille
 
 
 def _meters(writer: ModelWriter, building: Building, storey: Entity, points: list[DesignPoint]) -> None:

@@ -6,7 +6,7 @@ Nodes of the site are `urn:wattproof:site:<site>#<key>`; callers see only the ke
 
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,15 @@ PREFIXES = {
 _SITE = "urn:wattproof:site:"
 _CLASS_NAME = re.compile(r"[A-Za-z0-9_]+")
 _BINDING = re.compile(r"\$([a-z_]+)")
+_STATED_BINDING = re.compile(r"([a-z_]+) \((class|key|text)\b")
+_TYPE = PREFIXES["rdf"] + "type"
+_REFERENCE = PREFIXES["ref"] + "hasExternalReference"
+_TYPE_IN_LINE = f" <{_TYPE}> ".encode()
+_PREFIX_LINES = re.compile(rb"(?:@prefix [^\n]*\n)*")
+_ESCAPED = re.compile(r"\\(.)")
+_UNUSUAL = re.compile(r'\\|"\^\^<|"@|[\t\n]<[a-z]+:')  # escapes, typed texts, languages and names of others: cell by cell
+_QUOTES = ("<", '"')
+_UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUERIES = Path(__file__).parent / "queries"
 
 
@@ -51,91 +60,230 @@ Triple = tuple[str, str, str | Text]
 
 
 class Graph:
-    """One site's twin: its triples, and the named questions that the rooms ask."""
+    """One site's twin: its triples, and the named questions that the rooms ask. It does not change once made."""
 
     def __init__(self, site: str, triples: Iterable[ox.Triple]) -> None:
         self.site = site
-        self._triples = sorted(set(triples), key=_order)
         self._store = ox.Store()
-        self._store.extend(ox.Quad(t.subject, t.predicate, t.object) for t in self._triples)
-        self._store.extend(brick().quads)
+        self._store.extend(ox.Quad(t.subject, t.predicate, t.object) for t in triples)
+        self._add_hierarchy()
 
     @classmethod
     def read(cls, path: Path) -> "Graph":
-        """Read twin.ttl; SiteError when it is absent, broken or holds no site."""
+        """Read twin.ttl, or somebody else's Brick model in Turtle; SiteError when it is absent, broken or no twin of one site."""
+        text = _text_of(path)
+        store = ox.Store()
         try:
-            triples = list(ox.parse(path=str(path), format=ox.RdfFormat.TURTLE))
-        except FileNotFoundError:
-            raise SiteError(f"{path}: no twin yet; make it with `wattproof import`") from None
-        except (OSError, SyntaxError, ValueError) as error:
-            raise SiteError(f"{path}: not readable as Turtle ({error}); make it again with `wattproof import`") from None
-        for triple in triples:
-            if isinstance(triple.subject, ox.NamedNode) and triple.subject.value.startswith(_SITE):
-                return cls(triple.subject.value.removeprefix(_SITE).split("#")[0], triples)
-        raise SiteError(f"{path}: no node of a site in it (expected <{_SITE}NAME#KEY>); make it again with `wattproof import`")
+            store.bulk_load(text, ox.RdfFormat.TURTLE)
+        except SyntaxError as error:
+            if _SITE.encode() in text:
+                raise SiteError(f"{path}: not readable as Turtle ({error}); make it again with `wattproof import`") from None
+            store.clear()
+        sites = _sites(store)
+        if len(sites) > 1:
+            raise SiteError(f"{path}: nodes of several sites in it ({', '.join(sorted(sites)[:5])}); a twin holds one")
+        if not sites:
+            from twin.adopting import adopt  # here, because it stands above this module and only foreign files need it
+
+            return adopt(path).graph
+        return cls._over(sites.pop(), store)
 
     @classmethod
     def from_triples(cls, site: str, triples: Iterable[Triple]) -> "Graph":
         """Make a graph from triples of prefixed names."""
-        return cls(site, (ox.Triple(_node(site, s), _node(site, p), _object(site, o)) for s, p, o in triples))
+        written = _Writing(site)
+        store = ox.Store()
+        store.bulk_load("".join(map(written.line, triples)).encode(), ox.RdfFormat.N_TRIPLES)
+        return cls._over(site, store)
+
+    @classmethod
+    def _over(cls, site: str, store: ox.Store) -> "Graph":
+        """A graph over triples that are in a store already."""
+        graph = cls.__new__(cls)
+        graph.site, graph._store = site, store
+        graph._add_hierarchy()
+        return graph
+
+    def _add_hierarchy(self) -> None:
+        """Brick's subclass relations beside the site's own triples; what the site itself says of them is not written twice."""
+        self._added = [quad for quad in brick().quads if quad not in self._store]
+        self._store.extend(self._added)
 
     def __len__(self) -> int:
-        return len(self._triples)
+        return len(self._store) - len(self._added)
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the site has a node of this key."""
+        try:
+            node = _node(self.site, f"site:{key}")
+        except ValueError:  # no IRI at all
+            return False
+        return any(True for _ in self._store.quads_for_pattern(node, None, None))
 
     def turtle(self, header: Sequence[str] = ()) -> bytes:
         """The site's triples as sorted Turtle under `# ` header lines: the same bytes for the same input."""
         prefixes = {**PREFIXES, "site": f"{_SITE}{self.site}#"}
-        body = ox.serialize(self._triples, format=ox.RdfFormat.TURTLE, prefixes=prefixes)
+        lines = sorted(self._own_lines(), key=_type_first)
+        body = ox.serialize(ox.parse(b"".join(lines), ox.RdfFormat.N_TRIPLES), format=ox.RdfFormat.TURTLE, prefixes=prefixes)
         assert body is not None
-        lines = body.decode().splitlines(keepends=True)
-        stated = sorted(line for line in lines if line.startswith("@prefix "))  # the library's own order changes from run to run
-        text = [*(f"# {line}\n" for line in header), *stated, *(line for line in lines if not line.startswith("@prefix "))]
-        return "".join(text).encode()
+        opening = _PREFIX_LINES.match(body)
+        assert opening is not None
+        stated = sorted(opening[0].splitlines(keepends=True))  # the library's own order changes from run to run
+        return b"".join([*(f"# {line}\n".encode() for line in header), *stated, body[opening.end() :]])
 
     def classes(self) -> list[tuple[str, str]]:
         """(key, class) of every node of the site, classes as prefixed names."""
-        kind = PREFIXES["rdf"] + "type"
-        typed = [(t.subject, t.object) for t in self._triples if t.predicate.value == kind]
+        start = f"{_SITE}{self.site}#"
         return [
-            (self._plain(s), _prefixed(o.value))
-            for s, o in typed
-            if isinstance(s, ox.NamedNode) and isinstance(o, ox.NamedNode) and s.value.startswith(_SITE)
+            (q.subject.value.removeprefix(start), prefixed(q.object.value))
+            for q in self._store.quads_for_pattern(None, ox.NamedNode(_TYPE), None)
+            if isinstance(q.subject, ox.NamedNode) and isinstance(q.object, ox.NamedNode) and q.subject.value.startswith(start)
         ]
 
     def ntriples_with_hierarchy(self) -> bytes:
         """The site's triples and the subclass relations beside them, for a validator."""
-        whole = [*self._triples, *(quad.triple for quad in brick().quads)]
-        body = ox.serialize(whole, format=ox.RdfFormat.N_TRIPLES)
+        body = self._store.dump(format=ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())
         assert body is not None
         return body
+
+    def ntriples(self) -> bytes:
+        """The site's own triples, for a validator that has Brick beside them."""
+        return b"".join(self._own_lines())
+
+    def _own_lines(self) -> list[bytes]:
+        foreign = {f"{q.triple} .\n".encode() for q in self._added}
+        return [line for line in self.ntriples_with_hierarchy().splitlines(keepends=True) if line not in foreign]
+
+    def with_references(self, keys: Iterable[str]) -> set[str]:
+        """These nodes and the external references that they carry."""
+        own = set(keys)
+        return own | {self._key(o) for key in own for p, o in self._said_of(_node(self.site, f"site:{key}")) if p == _REFERENCE}
+
+    def around(self, keys: Iterable[str]) -> "Graph":
+        """The part of the twin that says something about these nodes: their triples, and of their neighbours what they are."""
+        found: set[ox.Quad] = set()
+        for key in keys:
+            node = _node(self.site, f"site:{key}")
+            out = set(self._store.quads_for_pattern(node, None, None))
+            into = set(self._store.quads_for_pattern(None, None, node))
+            neighbours = {q.object for q in out if isinstance(q.object, ox.NamedNode)} | {q.subject for q in into}
+            found |= out | into | {q for other in neighbours for q in self._store.quads_for_pattern(other, ox.NamedNode(_TYPE), None)}
+        classes = {q.object for q in found if q.predicate.value == _TYPE and q.object.value.startswith(PREFIXES["tw"])}
+        found |= {q for kind in classes for q in self._store.quads_for_pattern(kind, None, None)}
+        return Graph(self.site, (q.triple for q in found))
+
+    def _said_of(self, node: ox.NamedNode) -> Iterator[tuple[str, ox.NamedNode]]:
+        for quad in self._store.quads_for_pattern(node, None, None):
+            if isinstance(quad.object, ox.NamedNode):
+                yield quad.predicate.value, quad.object
+
+    def _key(self, node: ox.NamedNode) -> str:
+        return node.value.removeprefix(f"{_SITE}{self.site}#")
 
     def write(self, path: Path, header: Sequence[str] = ()) -> None:
         """Write the site's triples whole or not at all."""
         write_whole(path, self.turtle(header))
 
     def ask(self, query_name: str, **bindings: str) -> list[dict[str, str]]:
-        """Run a named query. `bindings` are Brick class names; a missing optional column is absent from its row.
+        """Run a named query. Its header says what each binding is: a Brick class, a node's key or a text.
 
-        Site nodes come back as keys, classes and units as local names, literals as text; rows are sorted.
+        Site nodes come back as keys, classes and units as local names, literals as text; a missing optional column is absent from its
+        row; rows are sorted. ValueError for a query or class that does not exist, SiteError for a key that the twin does not have.
         """
-        return self._run(_bound(_query(query_name), query_name, bindings))
+        return self._run(_bound(_query(query_name), query_name, {name: self._term(query_name, name, v) for name, v in bindings.items()}))
 
     def points(self) -> list[Point]:
         """Every point of the twin with its address. None is writable: only points.csv, which an engineer signs, makes one so."""
-        return [_point(row) for row in self.ask("points")]
+        found: dict[str, Mapping[str, str]] = {}
+        for row in self.ask("points"):
+            kept = found.setdefault(row["point"], row)
+            if kept is not row and brick().is_a(f"brick:{row['class']}", f"brick:{kept['class']}"):
+                found[row["point"]] = row  # of several classes the narrowest
+        try:
+            return [_point(row) for row in found.values()]
+        except ValueError as error:
+            raise SiteError(f"twin of {self.site}: {error}; correct the model or points and import again") from None
+
+    def _term(self, query_name: str, name: str, value: str) -> str:
+        """A binding as SPARQL text. Each kind is checked and escaped, so nothing else can get in."""
+        kind = binding_kinds(query_name).get(name)
+        if kind == "text":
+            return str(ox.Literal(value))
+        if kind == "key":
+            if value not in self:
+                raise SiteError(f"{value!r} is no node of the twin of {self.site}; give a key that one of its lists names")
+            return str(_node(self.site, f"site:{value}"))
+        return str(_class(value))
 
     def _run(self, text: str) -> list[dict[str, str]]:
+        """Rows by way of the engine's own text form: reading that is several times faster than asking for each term."""
         found = self._store.query(text, prefixes=PREFIXES)
         assert isinstance(found, ox.QuerySolutions)
         names = [v.value for v in found.variables]
-        rows = [{name: self._plain(value) for name, value in zip(names, solution, strict=True) if value is not None} for solution in found]
-        return sorted(rows, key=lambda row: [row.get(name, "") for name in names])
+        body = found.serialize(format=ox.QueryResultsFormat.TSV)
+        assert body is not None
+        rows = sorted(_rows(body.decode(), f"{_SITE}{self.site}#"))
+        return [dict(zip(names, row, strict=True)) if all(row) else {n: v for n, v in zip(names, row, strict=True) if v} for row in rows]
 
-    def _plain(self, term: object) -> str:
-        value = str(getattr(term, "value", term))
-        if isinstance(term, ox.Literal):
-            return value
+
+def _rows(text: str, site: str) -> list[list[str]]:
+    """The cells of a result as callers see them. Tabs and line ends are escaped inside cells, so a known name can be cut everywhere at once."""
+    text = text[text.index("\n") :]
+    for start in (site, *PREFIXES.values()):
+        text = text.replace(f"\t<{start}", "\t<").replace(f"\n<{start}", "\n<")
+    lines = text.split("\n")[1:-1]
+    if _UNUSUAL.search(text):
+        return [[_plain(cell) for cell in line.split("\t")] for line in lines]
+    return [[cell[1:-1] if cell[:1] in _QUOTES else cell for cell in line.split("\t")] for line in lines]
+
+
+def _plain(cell: str) -> str:
+    """`<key>` as key, `<...#name>` as name, `"text"` as text, a bare number as it stands; an unbound variable is empty."""
+    if cell.startswith("<"):
+        value = cell[1:-1]
         return value.rsplit("#", 1)[-1] if "#" in value else value.rsplit("/", 1)[-1]
+    if cell.startswith('"'):
+        literal = cell[1 : cell.rindex('"')]
+        return _ESCAPED.sub(lambda found: _UNESCAPED.get(found[1], found[1]), literal) if "\\" in literal else literal
+    return cell
+
+
+class _Writing:
+    """Triples of prefixed names as lines of N-Triples; nodes come again and again and are made once."""
+
+    def __init__(self, site: str) -> None:
+        self._site, self._nodes = site, dict[str, str]()
+
+    def line(self, triple: Triple) -> str:
+        subject, predicate, value = triple
+        return f"{self._node(subject)} {self._node(predicate)} {str(_literal(value)) if isinstance(value, Text) else self._node(value)} .\n"
+
+    def _node(self, name: str) -> str:
+        found = self._nodes.get(name)
+        if found is None:
+            found = self._nodes[name] = str(_node(self._site, name))
+        return found
+
+
+def _text_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SiteError(f"{path}: no twin yet; make it with `wattproof import`") from None
+    except OSError as error:
+        raise SiteError(f"{path}: cannot be read ({error.strerror}); make it again with `wattproof import`") from None
+
+
+def _sites(store: ox.Store) -> set[str]:
+    """The sites whose nodes are subjects here."""
+    found = store.query(f'SELECT DISTINCT ?s WHERE {{ ?s ?p ?o FILTER(STRSTARTS(STR(?s), "{_SITE}")) }}')
+    assert isinstance(found, ox.QuerySolutions)
+    return {str(row["s"].value).removeprefix(_SITE).split("#")[0] for row in found}
+
+
+def _type_first(line: bytes) -> bytes:
+    """Subjects in order, the type first, then predicates and objects in order."""
+    return line.replace(_TYPE_IN_LINE, b" <!> ", 1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +293,7 @@ class Ontology:
     classes: frozenset[str]
     deprecated: frozenset[str]
     parents: Mapping[str, frozenset[str]]
+    replaced_by: Mapping[str, str]  # a deprecated class -> what Brick says to use; not always right
     quads: tuple[ox.Quad, ...]
 
     def is_a(self, name: str, ancestor: str) -> bool:
@@ -164,19 +313,22 @@ class Ontology:
 def brick() -> Ontology:
     """Brick 1.5 from the brickschema package, read once for the process (a tenth of a second)."""
     parents: dict[str, set[str]] = {}
+    replaced: dict[str, str] = {}
     classes, deprecated, quads = set(), set(), []
     for triple in ox.parse(path=str(ontology_file()), format=ox.RdfFormat.TURTLE):
         if not isinstance(triple.subject, ox.NamedNode):
             continue
-        subject, predicate = _prefixed(triple.subject.value), triple.predicate.value
+        subject, predicate = prefixed(triple.subject.value), triple.predicate.value
         if predicate == PREFIXES["rdf"] + "type" and str(getattr(triple.object, "value", "")).endswith("#Class"):
             classes.add(subject)
         elif predicate == PREFIXES["owl"] + "deprecated":
             deprecated.add(subject)
+        elif predicate == PREFIXES["brick"] + "isReplacedBy":
+            replaced[subject] = prefixed(str(getattr(triple.object, "value", "")))
         elif predicate == PREFIXES["rdfs"] + "subClassOf" and isinstance(triple.object, ox.NamedNode):
-            parents.setdefault(subject, set()).add(_prefixed(triple.object.value))
+            parents.setdefault(subject, set()).add(prefixed(triple.object.value))
             quads.append(ox.Quad(triple.subject, triple.predicate, triple.object))
-    return Ontology(frozenset(classes), frozenset(deprecated), {k: frozenset(v) for k, v in parents.items()}, tuple(quads))
+    return Ontology(frozenset(classes), frozenset(deprecated), {k: frozenset(v) for k, v in parents.items()}, replaced, tuple(quads))
 
 
 def ontology_file() -> Path:
@@ -200,13 +352,19 @@ def _query(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _bound(text: str, name: str, bindings: Mapping[str, str]) -> str:
-    """The query with each `$name` replaced by its class; class names are checked, so nothing else can get in."""
+@cache
+def binding_kinds(name: str) -> dict[str, str]:
+    """What a query is bound with, as its header says: name -> class, key or text."""
+    line = next((line for line in _query(name).splitlines() if line.startswith("# Bindings: ")), "")
+    return dict(_STATED_BINDING.findall(line))
+
+
+def _bound(text: str, name: str, terms: Mapping[str, str]) -> str:
+    """The query with each `$name` replaced by its term."""
     wanted = set(_BINDING.findall(text))
-    if wanted != set(bindings):
-        raise ValueError(f"query {name!r} takes {', '.join(sorted(wanted)) or 'no bindings'}, got {', '.join(sorted(bindings)) or 'none'}")
-    nodes = {key: str(_class(value)) for key, value in bindings.items()}
-    return _BINDING.sub(lambda match: nodes[match[1]], text)
+    if wanted != set(terms):
+        raise ValueError(f"query {name!r} takes {', '.join(sorted(wanted)) or 'no bindings'}, got {', '.join(sorted(terms)) or 'none'}")
+    return _BINDING.sub(lambda match: terms[match[1]], text)
 
 
 def _class(name: str) -> ox.NamedNode:
@@ -223,22 +381,16 @@ def _node(site: str, name: str) -> ox.NamedNode:
     return ox.NamedNode((f"{_SITE}{site}#" if prefix == "site" else PREFIXES[prefix]) + local)
 
 
-def _object(site: str, value: str | Text) -> ox.NamedNode | ox.Literal:
-    if not isinstance(value, Text):
-        return _node(site, value)
+def _literal(value: Text) -> ox.Literal:
     return ox.Literal(value.value, datatype=ox.NamedNode(PREFIXES["xsd"] + "decimal")) if value.number else ox.Literal(value.value)
 
 
-def _prefixed(iri: str) -> str:
+def prefixed(iri: str) -> str:
+    """An IRI as `prefix:name`, or as it stands where no prefix of ours fits."""
     for prefix, start in PREFIXES.items():
         if iri.startswith(start):
             return f"{prefix}:{iri.removeprefix(start)}"
     return iri
-
-
-def _order(triple: ox.Triple) -> tuple[str, bool, str, str]:
-    """Subjects in order, the type first, then predicates and objects in order."""
-    return str(triple.subject), triple.predicate.value != PREFIXES["rdf"] + "type", triple.predicate.value, str(triple.object)
 
 
 def _point(row: Mapping[str, str]) -> Point:

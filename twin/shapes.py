@@ -1,9 +1,10 @@
-"""Check a site's nodes: our own SHACL shapes (twin/shapes.ttl), and classes that Brick does not know or no longer wants."""
+"""Check a site's nodes: our own SHACL shapes (twin/shapes.ttl), classes that Brick does not know or no longer wants, and on demand all of Brick's rules."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twin.graph import PREFIXES, Graph, brick
+from twin.graph import PREFIXES, Graph, brick, ontology_file
 
 _SHAPES = Path(__file__).parent / "shapes.ttl"
 _SH = "http://www.w3.org/ns/shacl#"
@@ -19,8 +20,23 @@ class Finding:
 
 
 def validate(graph: Graph) -> list[Finding]:
-    """All findings at once, sorted; an empty list is a twin in order. About half a millisecond a point."""
-    return sorted({*_class_findings(graph), *_shape_findings(graph)})
+    """All findings at once, sorted; an empty list is a twin in order. About a third of a millisecond a point."""
+    return sorted({*_class_findings(graph), *_findings(graph.ntriples_with_hierarchy(), _SHAPES)})
+
+
+def validate_nodes(graph: Graph, keys: Iterable[str]) -> list[Finding]:
+    """The findings on these nodes and what hangs on them, after an edit: costs what they cost, not what the site costs."""
+    mine = graph.with_references(keys)
+    return [finding for finding in validate(graph.around(mine)) if finding.node in mine]
+
+
+def validate_brick(graph: Graph) -> list[Finding]:
+    """What violates Brick 1.5's own rules, on nodes of this site; six seconds for 1,000 points and more than linear.
+
+    Brick's data finds fault with its own ontology, and deprecation is a warning there: only violations on the site's nodes count.
+    """
+    keys = {key for key, _ in graph.classes()}
+    return sorted({f for f in _findings(graph.ntriples(), ontology_file(), violations_of=graph.site) if f.node in keys})
 
 
 def _class_findings(graph: Graph) -> list[Finding]:
@@ -36,18 +52,18 @@ def _class_findings(graph: Graph) -> list[Finding]:
     return findings
 
 
-def _shape_findings(graph: Graph) -> list[Finding]:
-    import brickschema  # here, because it takes half a second and only a check needs it
-    import rdflib
+def _findings(data: bytes, shapes: Path, violations_of: str = "") -> list[Finding]:
+    """What the shapes find; with `violations_of` a site's violations alone, without warnings."""
+    import rdflib  # here, because both take half a second and only a check needs them
+    import shifty
 
-    data = brickschema.Graph()
-    data.parse(data=graph.ntriples_with_hierarchy(), format="nt")
-    data.parse(_SHAPES, format="turtle")
-    _, results, _ = data.validate()
+    _, results, _ = shifty.validate(data, shapes, infer=False)
     sh = rdflib.Namespace(_SH)
     findings = []
     for result in results.subjects(rdflib.RDF.type, sh.ValidationResult):
         node = str(results.value(result, sh.focusNode))
+        if violations_of and (results.value(result, sh.resultSeverity) != sh.Violation or f":{violations_of}#" not in node):
+            continue
         message = str(results.value(result, sh.resultMessage) or results.value(result, sh.sourceConstraintComponent))
         path = str(results.value(result, sh.resultPath) or "shape")
         findings.append(Finding(node.rsplit("#", 1)[-1], _short(path), message))

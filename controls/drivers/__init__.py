@@ -1,6 +1,6 @@
 """Drivers: one contract for every bus. A driver reads, writes and reads back; it decides nothing and keeps no history."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -77,8 +77,13 @@ class Driver(Protocol):
         """The signed record that a meter shows, whole, or None when there is none or it changed while being read."""
         ...
 
-    async def subscribe(self, points: Sequence[Point], subscriber: int, lifetime_s: int) -> list[Point]:
+    async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
         """Ask the device to tell changes of these points by itself; those for which it agreed. [] where the bus knows no such thing."""
+        ...
+
+    @property
+    def missed(self) -> int:
+        """Told changes that found no room in the queue, so far."""
         ...
 
     async def identify(self) -> Device:

@@ -3,7 +3,7 @@
 What devices answer is judged here, once for both engines: numbers, flags, refusals, and how many points a device can answer at once.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from itertools import repeat
 from math import isfinite
@@ -121,16 +121,27 @@ class BacnetDriver:
         await self._learn_size(wanted)
         return Device(self.connection, "bacnet", _instance(texts[0], wanted), *texts[1:])
 
-    async def subscribe(self, points: Sequence[Point], subscriber: int, lifetime_s: int) -> list[Point]:
-        taken = []
+    async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
+        told = {(thing_of(p).object_type, thing_of(p).instance): p for p in points}
+
+        def hear(change: Change) -> None:
+            point = told.get((change.thing.object_type, change.thing.instance))
+            if point is not None:
+                take(sample_of(point, [change.value, change.flags], monotonic_s()))
+
+        taken: list[Point] = []
         for point in points:
             try:
                 async with self._way.to_read():
-                    await self._answered(self._engine.subscribe(self._to, thing_of(point), subscriber, lifetime_s))
+                    await self._answered(self._engine.subscribe(self._to, thing_of(point), lifetime_s, hear))
             except WireError:
                 break  # no room, no such service, or silent: the rest is polled
             taken.append(point)
         return taken
+
+    @property
+    def missed(self) -> int:
+        return self._engine.missed
 
     async def _samples(self, batch: "_Batch", asked: tuple[Asked, ...], each_bytes: int) -> list[Sample]:
         try:
@@ -282,11 +293,6 @@ def sample_of(point: Point, row: Row, now: float) -> Sample:
     elif flags & Flags.OVERRIDDEN:
         quality, reason = Quality.UNCERTAIN, Reason.OVERRIDDEN
     return Sample(point.id, to_value(value, point), quality, reason, now)
-
-
-def change_sample(point: Point, change: Change) -> Sample:
-    """The sample that a change-of-value notification brings."""
-    return sample_of(point, (change.value, change.flags), monotonic_s())
 
 
 def thing_of(point: Point) -> BacnetAddress:

@@ -12,6 +12,7 @@ APDU_RETRIES = 1
 REQUEST_DEADLINE_S = 1.5  # a reply that cannot be decoded never arrives: give up half a second after the last retry
 LOCAL_INSTANCE = 4_194_301  # ours; devices never ask for it
 LOCAL_VENDOR = 999
+SUBSCRIBER = 47  # the process number in our subscriptions; what comes under another one is not for us
 ANY_DEVICE = 4_194_303  # BACnet wildcard: whoever listens there
 
 TOO_BIG = (1, 4, 11)  # abort reasons: buffer-overflow, segmentation-not-supported, apdu-too-long
@@ -55,10 +56,8 @@ Row = Sequence[Cell] | WireError
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change-of-value notification: what a device says of one object, unasked."""
+    """A change-of-value notification: what a device says of one object, unasked. The connection of `thing` is not known to the engine."""
 
-    source: str  # host:port
-    subscriber: int
     thing: BacnetAddress
     value: Cell
     flags: Cell
@@ -113,15 +112,14 @@ class Engine(Protocol):
         """Present-value; None writes Null, which relinquishes. `value` is taken as the object's own data type."""
         ...
 
-    async def subscribe(self, to: str, thing: BacnetAddress, subscriber: int, lifetime_s: int) -> None:
-        """Ask for changes of value; NoRoomError, or WireError where the engine or the device has no such service."""
-        ...
+    async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: "Callable[[Change], None]") -> None:
+        """Ask for changes of value, and have those that this device tells handed over as they come.
 
-    async def listen(self, take: Callable[[Change], None]) -> None:
-        """Hand over changes as they come, until cancelled; the engine's own queue is bounded."""
+        NoRoomError, or WireError where the engine or the device has no such service.
+        """
         ...
 
     @property
     def missed(self) -> int:
-        """Changes that the bounded queue dropped."""
+        """Changes that the engine's bounded queue dropped."""
         ...

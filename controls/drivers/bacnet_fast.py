@@ -34,6 +34,7 @@ from controls.drivers.bacnet_engine import (
     LOCAL_VENDOR,
     NO_ANSWER,
     REQUEST_DEADLINE_S,
+    SUBSCRIBER,
     TOO_BIG,
     UNRECOGNIZED_SERVICE,
     Asked,
@@ -49,6 +50,7 @@ from controls.drivers.bacnet_engine import (
     UnknownObjectError,
 )
 from controls.drivers.sockets import own_address
+from controls.tasks import end_tasks
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
 
@@ -77,6 +79,8 @@ class FastEngine:
         self._towards: dict[str, Any] = {}  # by host
         self._subscriber: Any = None
         self._changes: Any = None
+        self._takers: dict[str, Callable[[Change], None]] = {}  # by the device's address: who tells without having been asked is not heard
+        self._hearing: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
 
     async def open(self, host: str) -> None:
@@ -101,6 +105,7 @@ class FastEngine:
         for endpoint in endpoints:
             await endpoint.close()
         if subscriber is not None:
+            await end_tasks([self._hearing])
             await subscriber.stop()
 
     def question(self, things: Sequence[BacnetAddress], asked: Sequence[Asked]) -> Any:
@@ -126,26 +131,27 @@ class FastEngine:
         request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, commandability="commandable")
         await self._asked(client, request, to, f"write {thing}")
 
-    async def subscribe(self, to: str, thing: BacnetAddress, subscriber: int, lifetime_s: int) -> None:
+    async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: Callable[[Change], None]) -> None:
         client = await self._listener(to)
+        self._takers[to] = take  # before the request: the first notification may overtake the acknowledgement
         try:
-            await self._asked(client, client.subscribe_cov(to, subscriber, _id(thing), False, lifetime_s), to, f"subscribe to {thing}")
+            await self._asked(client, client.subscribe_cov(to, SUBSCRIBER, _id(thing), False, lifetime_s), to, f"subscribe to {thing}")
         except WireTimeout:
             raise
         except WireError as error:
             raise (NoRoomError(str(error)) if NO_ROOM in str(error) else error) from None
 
-    async def listen(self, take: Callable[[Change], None]) -> None:
-        if self._changes is None:
-            return
+    async def _hear(self) -> None:
+        """Hand over what subscribed devices tell; what comes from anybody else, or under another number, is passed over."""
         async for notice in self._changes:
+            take = self._takers.get(_text_of(notice.source_mac))
+            kind = _KINDS.get(notice.monitored_object_identifier.object_type)
+            if take is None or kind is None or notice.subscriber_process_identifier != SUBSCRIBER or not isinstance(notice.values, list):
+                continue
             cells = {entry["property_id"]: _plain(entry["value"]) for entry in notice.values}
-            thing = notice.monitored_object_identifier
-            kind = _KINDS.get(thing.object_type)
-            if kind is not None and _PRESENT_VALUE in cells:
-                source = _text_of(notice.source_mac)
-                address = BacnetAddress("", kind, thing.instance)
-                take(Change(source, notice.subscriber_process_identifier, address, cells[_PRESENT_VALUE], cells.get(_STATUS_FLAGS)))
+            if _PRESENT_VALUE in cells:
+                thing = BacnetAddress("", kind, notice.monitored_object_identifier.instance)
+                take(Change(thing, cells[_PRESENT_VALUE], cells.get(_STATUS_FLAGS)))
 
     @property
     def missed(self) -> int:
@@ -163,6 +169,7 @@ class FastEngine:
                 client = BACnetClient(own_address(to.rpartition(":")[0]), 0, NOBODY, apdu_timeout_ms=APDU_TIMEOUT_MS)
                 await client.__aenter__()
                 self._subscriber, self._changes = client, await client.cov_notifications()
+                self._hearing = asyncio.create_task(self._hear())
         return self._subscriber
 
     async def _asked(self, client: Any, answer: Awaitable[T], to: str, what: str) -> T:

@@ -94,11 +94,8 @@ class ReferenceEngine:
         if answer is not None:  # a text such as "-no object class-" where an acknowledgement was due
             raise WireError(f"{to}: the write of {thing} was answered with {answer}")
 
-    async def subscribe(self, to: str, thing: BacnetAddress, subscriber: int, lifetime_s: int) -> None:
+    async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: Callable[[Change], None]) -> None:
         raise WireError(f"{to}: the reference engine polls; set bacnet_engine to fast for subscriptions")
-
-    async def listen(self, take: Callable[[Change], None]) -> None:
-        """Nothing ever comes."""
 
     def _app(self, to: str) -> Any:
         """The application on our address that faces the device; made when first asked for, inside a running loop."""

@@ -7,7 +7,7 @@ import asyncio
 import math
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from controls.drivers import Held, Sample, WireTimeout, faulty, silent, to_raw, to_value
 from controls.drivers.lanes import Traffic
@@ -26,6 +26,8 @@ ILLEGAL_ADDRESS = 2
 
 class ModbusDriver:
     """One gateway, device or serial line, all its units behind the Driver contract."""
+
+    missed = 0
 
     def __init__(self, connection: str, settings: Connection, traffic: Traffic, unit: int = 1) -> None:
         self.connection = connection
@@ -62,7 +64,7 @@ class ModbusDriver:
     async def probe(self, point: Point) -> bool:
         return (await self.read([point]))[0].answered  # one connection takes one request at a time: there is no way beside it
 
-    async def subscribe(self, points: Sequence[Point], subscriber: int, lifetime_s: int) -> list[Point]:
+    async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
         return []  # Modbus devices only answer
 
     def _by_last_answers(self, blocks: Sequence[Block]) -> tuple[list[Block], list[Block]]:

@@ -88,7 +88,7 @@ def test_a_site_is_mapped_whole_and_needs_no_review(site: Site, imported: Import
     assert (counts["elements"]["unmapped"], counts["elements"]["generic"]) == (0, 0)
     assert len(graph.ask("zones")) == len(graph.ask("terminals")) == len(graph.ask("lighting")) == rooms
     assert len(graph.ask("air_handlers")) == handlers
-    assert counts["feeds"] == 2 * rooms
+    assert counts["feeds"] == 3 * rooms  # handler to box, box to diffuser, box to zone
     assert len(graph.ask("protected")) == rooms + handlers  # an emergency light a room, a fire damper an air handler
 
 

@@ -146,7 +146,7 @@ def test_a_twin_that_is_absent_broken_or_empty_is_one_clear_line(tmp_path: Path)
     with pytest.raises(SiteError, match="not readable as Turtle"):
         Graph.read(tmp_path / "twin.ttl")
     (tmp_path / "twin.ttl").write_text("<urn:a> <urn:b> <urn:c> .")
-    with pytest.raises(SiteError, match="no node of a site"):
+    with pytest.raises(SiteError, match="nothing of a building in it"):
         Graph.read(tmp_path / "twin.ttl")
 
 

@@ -24,7 +24,7 @@ async def poll_for(scanner: Scanner, seconds: float, **settings: int) -> Poller:
 def test_points_come_at_their_rates_and_flags_along_with_the_normal_ones(house):
     async def story():
         async with house() as h:
-            drivers = make_drivers(h.book, h.connections)
+            drivers = make_drivers(h.book, h.connections, "reference")  # it has no subscriptions
             scanner = Scanner(h.book, drivers)
             await poll_for(scanner, 2.5, fast_s=1, normal_s=10, slow_s=300)
             came: dict[str, list[datetime]] = {}
@@ -43,7 +43,7 @@ def test_points_come_at_their_rates_and_flags_along_with_the_normal_ones(house):
 def test_a_bus_that_carries_less_than_is_asked_is_counted_and_told_once(house):
     async def story():
         async with house() as h:
-            drivers = make_drivers(h.book, h.connections)
+            drivers = make_drivers(h.book, h.connections, "reference")  # it has no subscriptions
             scanner = Scanner(h.book, drivers)
             slow = next(w for w in scanner.watches.values() if w.fast)
             as_before = slow.driver.glance
