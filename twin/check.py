@@ -96,10 +96,22 @@ def _protocols_fit(site: Site, book: PointBook) -> Iterator[Finding]:
             yield Finding("points", f"{point.id}: address is {protocol}, its connection in site.toml is {connection.protocol}; correct one")
 
 
+def _device_ids_differ(site: Site, _: PointBook) -> Iterator[Finding]:
+    """Two BACnet devices with one id answer each other's questions (ASHRAE 135: an id is unique in the internetwork)."""
+    users = defaultdict(list)
+    for name, connection in site.connections.items():
+        if connection.protocol == "bacnet" and connection.device:
+            users[connection.device].append(name)
+    for device, names in users.items():
+        if len(names) > 1:
+            yield Finding("site.toml", f"connections {', '.join(names)} all name BACnet device {device}; give each device an id of its own")
+
+
 BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
     _connections_are_known,
     _addresses_are_used_once,
     _protocols_fit,
+    _device_ids_differ,
 )
 
 
