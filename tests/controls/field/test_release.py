@@ -225,6 +225,8 @@ async def wait_until(true, seconds: float = 20) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_controller_told_to_stop_gives_the_building_back_within_five_seconds(how, state, real_site, book, house_devices):
+    """F32: SIGTERM, and Ctrl-C."""
+
     async def story():
         async with house_devices(book) as (devices, connections):
             folder = str(real_site(connections, commissioned=True))
