@@ -108,7 +108,7 @@ class Holding:
         values = {c.point: c.value for c in ruling.commands}
         for point in ruling.renewed:
             lease = self.leases[point]
-            if not lease.has_slots and lease.result is not Result.REJECTED and not self._foreign(lease, image, now):
+            if not lease.has_slots and lease.result is not Result.REJECTED and self._still_ours(lease, image, now):
                 values[point] = lease.value
         wrong = await self._hand.write(values)
         self.writes = len(wrong)
@@ -130,7 +130,7 @@ class Holding:
             if point in fresh or result is not lease.result:
                 outcomes[result] += 1
                 rows.append(outcome_row(lease.command, point, result, there, detail, now))
-            self.leases.note(point, result, gone=gone, read_back=None if there is None else there.slot if there.has_slots else there.value)
+            self.leases.note(point, result, gone=gone, read_back=_made_of(there, written_now=point in wrong))
             if result is Result.CONFLICT:
                 self._conflict(point, detail, now)
         if rows:
@@ -158,18 +158,18 @@ class Holding:
         if able := [p for p in unsure if self.reachable(p)]:
             await self._verify(able, set(), {}, now)
 
-    def _foreign(self, lease: Lease, image: Image, now: datetime) -> bool:
-        """Whether somebody else wrote a register of ours since the last cycle: then it is theirs."""
+    def _still_ours(self, lease: Lease, image: Image, now: datetime) -> bool:
+        """Whether this cycle saw our value in a register: what was not seen is not overwritten, what somebody else wrote is theirs."""
         reading = image.readings.get(lease.point)
         if reading is None or reading.value is None or reading.at != image.at:
             return False
         held = Held(lease.point, reading.value, has_slots=False)
         if ours(self._hand, lease, held):
-            return False
+            return True
         detail = f"the register holds {reading.value:g}, which we never wrote"
         self._journal.append([outcome_row(lease.command, lease.point, Result.CONFLICT, held, detail, now)])
         self._conflict(lease.point, detail, now)
-        return True
+        return False
 
     def _conflict(self, point: str, detail: str, now: datetime) -> None:
         """Two writers on one slot fight for ever: we stop, and a technician is told."""
@@ -268,3 +268,10 @@ class Holding:
         if trouble is not None:
             raise trouble
         return report
+
+
+def _made_of(held: Held | None, *, written_now: bool) -> float | None:
+    """What the device made of our value: our slot; or the register, if we wrote it just now (else somebody else may have)."""
+    if held is None or held.has_slots:
+        return held.slot if held else None
+    return held.value if written_now else None

@@ -235,6 +235,26 @@ def test_an_operator_who_comes_while_we_write_is_masked_all_the_same(staged):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("engine", ["fast"], indirect=True)
+def test_a_register_that_could_not_be_seen_is_not_written_over(staged):
+    """F28: somebody else writes while our reads fail: we do not write blindly, and see the conflict when we see again."""
+
+    async def story():
+        async with staged("lights_1") as s, s.house.somebody_else("lights_1") as rival:
+            s.house.wishes.values = {LIGHT: 40.0}
+            await s.step()
+            s.disturb("lights_1", modbus_lies.Refuses((modbus_lies.READ_HOLDING,), 4))
+            await rival.write(s.house.book[LIGHT], 17.0, 13)
+            await s.step()
+            assert await s.house.holds(LIGHT) == 17.0
+            s.disturb("lights_1")
+            report = await s.step()  # one step: a rival who falls silent is forgotten by the gateway's own watchdog
+            assert report.conflicts == [LIGHT]
+            assert await s.house.holds(LIGHT) == 17.0
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(("connection", "point"), [("floor_1", SETPOINT), ("lights_1", LIGHT)])
 def test_a_foreign_writer_in_our_place_is_a_conflict_and_keeps_it(staged, connection, point):
     """F28: a foreign writer in our slot, or in our register."""
