@@ -76,8 +76,8 @@ class Hand:
 UNANSWERED = "unanswered: "
 
 
-def judge(hand: Hand, lease: Lease, held: Held | None, wrong: str) -> tuple[Result, bool, str]:
-    """What became of a lease's value: the result, whether the device lost it, and in words."""
+def judge(hand: Hand, lease: Lease, held: Held | None, wrong: str, *, fresh: bool) -> tuple[Result, bool, str]:
+    """What became of a lease's value: the result, whether the device lost it, and in words. `fresh`: it was written just now."""
     if wrong and not wrong.startswith(UNANSWERED):
         return Result.REJECTED, False, wrong
     if held is None or (held.value is None and held.slot is None and held.detail):
@@ -85,8 +85,11 @@ def judge(hand: Hand, lease: Lease, held: Held | None, wrong: str) -> tuple[Resu
     if not held.has_slots:
         return _without_slots(hand, lease, held)
     if held.slot is None:
-        return Result.NOT_EFFECTIVE, True, "our slot is empty: the device restarted, or another client relinquished it"
+        lost = "the write was lost on its way" if wrong else "the device restarted, or another client relinquished it"
+        return Result.NOT_EFFECTIVE, True, f"our slot is empty: {lost}"
     if not hand.same(lease.point, held.slot, lease.value):
+        if fresh or (lease.made_of is not None and hand.same(lease.point, held.slot, lease.made_of)):
+            return Result.NOT_EFFECTIVE, False, f"the device acknowledged, and put {held.slot:g} into our slot"
         if any(hand.same(lease.point, held.slot, value) for value in lease.written):
             return Result.NOT_EFFECTIVE, True, f"our slot still holds {held.slot:g}"
         return Result.CONFLICT, False, f"our slot holds {held.slot:g}, which we never wrote"

@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +18,16 @@ from controls.cycle import Cycle, CycleReport
 from controls.forecast import OccupancyForecast
 from controls.strategies import Strategy, find_strategies
 from controls.tasks import end_tasks
+from twin.addresses import parse_address
 from twin.clock import WallClock, monotonic_s, wall_now
 from twin.errors import SiteError, StateError, WireError
+from twin.grants import granted, newest_grant
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record, Row
 from twin.points import PointBook, read_points
 from twin.site import Connection, Site, find_site, load_site, state_root
-from twin.state import StateFolder, lock_is_held, read_json, site_lock
+from twin.state import StateFolder, endpoint_locks, lock_is_held, read_json, site_lock
 
 RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
 POLL_S = 0.1
@@ -50,16 +52,18 @@ def run(
     config = load_site(find_site(site))
     if config.simulated:
         raise SiteError(f"{config.name} is a simulated site (it has a plant.toml); use `wattproof demo` or `wattproof simulate`")
-    read_only = not (config.folder / "commissioning.toml").exists()
-    if read_only:
-        print(f"{config.name} was never commissioned (no commissioning.toml): reading only, nothing is written", file=sys.stderr)
     folder = StateFolder(state_root(state, config)).site(config.name)
-    with site_lock(folder, "wattproof run"), _stores(folder) as (journal, history):
+    with site_lock(folder, "wattproof run"), stores(folder) as (journal, history):
+        graph = Graph.read(config.twin_file)
+        book, notes = commissioned(config, read_points(config.points_file, graph.points()), journal)
+        for note in notes:
+            print(f"{config.name}: {note}", file=sys.stderr)
         if automatic:
             _set_mode(journal, "automatic", "wattproof run --automatic")
-        elif _mode(journal) == "off":
+        elif mode_of(journal) == "off":
             print(f"{config.name}: the optimiser is off; reading only until it is set to automatic (--automatic)", file=sys.stderr)
-        totals = asyncio.run(_run(config, journal, history, read_only=read_only))
+        with endpoint_locks(_endpoints(config, book)):
+            totals = asyncio.run(_run(config, graph, book, journal, history))
     words = f"{config.name}: {totals['cycles']} cycles, {totals['writes']} writes; the building is its own again"
     print(json.dumps(totals) if as_json else words)
 
@@ -68,7 +72,7 @@ def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption =
     """Give the building back: every command relinquished, the optimiser off."""
     config = load_site(find_site(site))
     folder = StateFolder(state_root(state, config)).site(config.name)
-    with _stores(folder) as (journal, history):
+    with stores(folder) as (journal, history):
         before = _set_mode(journal, "off", "wattproof release")
         if lock_is_held(folder):
             body = _wait_for_release(journal, before, config.name)
@@ -83,12 +87,32 @@ def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption =
         raise WireError(f"not given back, their devices do not answer: {', '.join(body['not_released'])}; a running controller tries again")
 
 
-async def _run(config: Site, journal: Journal, history: History, *, read_only: bool) -> dict[str, Any]:
-    graph = Graph.read(config.twin_file)
-    book = read_points(config.points_file, graph.points())
+def commissioned(config: Site, book: PointBook, journal: Journal) -> tuple[PointBook, list[str]]:
+    """The book with what an engineer's grant lets be written, and what people must know of it. Simulated sites need no grant."""
+    if config.simulated:
+        return book, []
+    grant = newest_grant(journal)
+    if grant is None:
+        nothing = PointBook(replace(p, writable=False) for p in book.values())
+        return nothing, [
+            "never commissioned: reading only, nothing is written; "
+            "let an engineer run `wattproof sign` on the site's folder, then run `wattproof grant` here"
+        ]
+    return granted(config, book, grant, wall_now())
+
+
+def _endpoints(config: Site, book: PointBook) -> list[str]:
+    """The devices that are commanded, as this machine's other gateways would name them."""
+    connections = with_ports(config.connections)
+    commanded = {parse_address(p.binding.address).connection for p in book.writable if p.binding}
+    return [f"{c.protocol} {c.host}:{c.port}" for name, c in connections.items() if name in commanded]
+
+
+async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, history: History) -> dict[str, Any]:
     counters = [row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")]
     forecast = OccupancyForecast.fit(history, counters, wall_now(), config.zone)
     strategies: list[Strategy] = find_strategies(graph, config, forecast)
+    read_only = not book.writable
     cycle = Cycle(config, graph, book, journal, history, with_ports(config.connections), WallClock(), strategies, read_only=read_only)
     stop = asyncio.Event()
     with _told_to_stop(stop.set):
@@ -106,8 +130,9 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
         due = monotonic_s()
         while not stop.is_set() and not watcher.done():
             _count(totals, await cycle.step())
-            due = max(due + step_s, monotonic_s())  # a late cycle is counted, and the next one is not squeezed
-            await asyncio.wait((stopped, watcher), timeout=due - monotonic_s(), return_when=asyncio.FIRST_COMPLETED)
+            if monotonic_s() >= due:  # an early turn, because somebody asked, does not move the others
+                due = max(due + step_s, monotonic_s())  # a late cycle is counted, and the next one is not squeezed
+            await _next_turn(cycle, (stopped, watcher), due)
         if watcher.done():
             watcher.result()  # its error is ours
     finally:
@@ -115,6 +140,14 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
         await end_tasks([watcher])
         await cycle.close()
     return totals
+
+
+async def _next_turn(cycle: Cycle, ends: Sequence[asyncio.Task[Any]], due: float) -> None:
+    """Wait until the next cycle is due, one of `ends` comes, or a person asks for something."""
+    asked = asyncio.create_task(cycle.asked.wait())
+    await asyncio.wait((*ends, asked), timeout=max(0.0, due - monotonic_s()), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    cycle.asked.clear()
 
 
 def _count(totals: dict[str, Any], report: CycleReport) -> None:
@@ -129,13 +162,13 @@ def _count(totals: dict[str, Any], report: CycleReport) -> None:
 async def _give_back(config: Site, folder: Path, journal: Journal, history: History) -> dict[str, Any]:
     """Nobody controls the site: release what the journal says an earlier controller left held."""
     graph = Graph.read(config.twin_file)
-    book: PointBook = read_points(config.points_file, graph.points())
-    cycle = Cycle(config, graph, book, journal, history, _connections(config, folder), WallClock(), [])
+    book, _ = commissioned(config, read_points(config.points_file, graph.points()), journal)
+    cycle = Cycle(config, graph, book, journal, history, places(config, folder), WallClock(), [])
     before = journal.size()
     try:
         await cycle.open()
         if not journal.after(before, ("release",)):
-            await cycle.release(_who(), "wattproof release")
+            await cycle.release(who(), "wattproof release")
     finally:
         await cycle.close()
     body: dict[str, Any] = journal.latest(("release",))[0].body
@@ -150,14 +183,14 @@ def _wait_for_release(journal: Journal, after: int, name: str) -> dict[str, Any]
         if rows:
             body: dict[str, Any] = rows[0].body
             return body
-        _pause(POLL_S)
+        pause(POLL_S)
     raise StateError(
         f"{name}: a controller holds the site and did not give it back within {RELEASE_DEADLINE_S:g} s; "
         "end its process, then run `wattproof release` again"
     )
 
 
-def _connections(config: Site, folder: Path) -> dict[str, Connection]:
+def places(config: Site, folder: Path) -> dict[str, Connection]:
     """Where the devices are: a simulated site wrote it down when it started them."""
     if not config.simulated:
         return with_ports(config.connections)
@@ -171,28 +204,32 @@ def with_ports(connections: Mapping[str, Connection]) -> dict[str, Connection]:
     }
 
 
-def _mode(journal: Journal) -> str:
+def mode_of(journal: Journal) -> str:
+    """The optimiser's mode: the newest row rules."""
     rows = journal.latest(("mode",))
     return str(rows[0].body["mode"]) if rows else "automatic"
 
 
 def _set_mode(journal: Journal, mode: str, why: str) -> int:
-    return journal.append([Record("mode", wall_now(), {"mode": mode, "by": _who(), "why": why})])
+    return journal.append([Record("mode", wall_now(), {"mode": mode, "by": who(), "why": why})])
 
 
-def _who() -> str:
+def who() -> str:
+    """The user at this machine, for the journal."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return "operator"  # a container may have no name for the user
 
 
-def _pause(seconds: float) -> None:
+def pause(seconds: float) -> None:
+    """Wait; Ctrl-C ends it at once."""
     asyncio.run(asyncio.sleep(seconds))
 
 
 @contextmanager
-def _stores(folder: Path) -> Iterator[tuple[Journal, History]]:
+def stores(folder: Path) -> Iterator[tuple[Journal, History]]:
+    """A site's journal and history, open."""
     journal, history = Journal(folder / "journal.db"), History(folder / "history.db")
     try:
         yield journal, history

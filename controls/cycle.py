@@ -90,6 +90,7 @@ class Cycle:
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
+        self.asked = asyncio.Event()  # set beside the cycle when a person asks for something: whoever paces the cycle need not wait
 
     @property
     def held(self) -> Mapping[str, Lease]:
@@ -103,8 +104,7 @@ class Cycle:
             now = self.clock.now()
             self._wishes.follow(now)  # what is old news is not answered again
             await self._roll.call_all(now)
-            if not self.read_only:
-                await self._holding.give_back_orphans(now)
+            await self._holding.give_back_orphans(now)  # also where nothing may be written any more: giving back is always allowed
 
     async def step(self) -> CycleReport:
         """One cycle."""
@@ -152,6 +152,8 @@ class Cycle:
             await self._off(news, now)
         else:
             await self._holding.end_due(now)
+        if news.asked:
+            self.asked.set()
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""

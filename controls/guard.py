@@ -8,8 +8,8 @@ Order of authority: life safety and equipment, point limits, a person's override
 4. Comfort: where people are, zone setpoints stay in the site's comfort band. A silent counter counts as people. Not for overrides.
 5. Air: outdoor air never below the law for the people present; where CO2 is above the site's limit, outdoor air and box minimum are not
    below the building's own values and the fan is not switched off; no warmer supply air while a room is humid. Not for overrides.
-6. Equipment: a fan keeps its minimum on and off times and its starts a day; a point moves at most one step a cycle; heating stays
-   below cooling.
+6. Equipment: a fan keeps its minimum on and off times and its starts a day; a point moves at most one step a cycle, rests its
+   interval between two changes, and keeps its own minimum times on and off; heating stays below cooling.
 7. Zone setpoints 16-30 °C, supply air 12-18 °C, and the point's own limits last: they hold whatever stands above.
 """
 
@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 
-from controls.strategies.layout import AIR_HANDLER_COMMANDS, ZONE_COMMANDS, AirHandler, Layout, Zone, protected_points, read_layout
+from controls.strategies.layout import AIR_HANDLER_COMMANDS, ZONE_COMMANDS, AirHandler, Layout, Zone, read_layout
 from controls.strategies.watch import STALE_S, dew_point_c, fresh, legal_outdoor_air_m3_s
+from twin.check import protected_points
 from twin.graph import Graph
 from twin.points import PointBook
 from twin.site import Comfort, Site
@@ -84,6 +85,7 @@ class GuardState:
     ground: Ground
     last: Mapping[str, float] = field(default_factory=dict)  # the last ruled value of each point
     fans: Mapping[str, FanTimer] = field(default_factory=dict)
+    changed: Mapping[str, datetime] = field(default_factory=dict)  # when each point's ruled value last changed
 
     @classmethod
     def at_start(cls, graph: Graph, site: Site) -> "GuardState":
@@ -120,7 +122,10 @@ def guard(requests: Sequence[Request], book: PointBook, image: Image, state: Gua
         if r.authority <= Authority.OPERATOR:
             refusals.append(Refusal(r.point, r.by, r.why, f"{r.value:g} is not safe now; held to {value:g}"))
     fans = dict(state.fans) | {p: case.timer(p, v) for p, v in values.items() if case.is_fan(p)}
-    return Guarded(tuple(passed), tuple(refusals), replace(state, last={**state.last, **values}, fans=fans))
+    changed = {p: state.changed[p] if state.last.get(p) == v and p in state.changed else now for p, v in values.items()}
+    return Guarded(
+        tuple(passed), tuple(refusals), replace(state, last={**state.last, **values}, fans=fans, changed={**state.changed, **changed})
+    )
 
 
 def _winners(
@@ -187,7 +192,8 @@ class _Case:
         if timer is None or timer.on == wanted:
             return wanted
         held_s = (self.now - timer.since).total_seconds()
-        if held_s < (FAN_ON_MIN_S if timer.on else FAN_OFF_MIN_S):
+        limits = self._limits(request.point)
+        if held_s < (max(FAN_ON_MIN_S, limits.on_min_s) if timer.on else max(FAN_OFF_MIN_S, limits.off_min_s)):
             return timer.on
         if soft and wanted and timer.day == self._day() and timer.starts >= FAN_STARTS_A_DAY_MAX:
             return False
@@ -209,7 +215,18 @@ class _Case:
         assert value is not None
         if request.authority > Authority.OPERATOR:
             value = self._air(point, self._comfort(point, value), fans)
-        return self._bounded(point, self._gradual(point, value))
+        value = self._bounded(point, self._gradual(point, value))
+        return self._patient(point, value) if request.authority > Authority.EQUIPMENT else value
+
+    def _patient(self, point: str, value: float) -> float:
+        """The value before, as long as the point must rest: its interval, or its minimum time on or off."""
+        last, since, limits = self.state.last.get(point), self.state.changed.get(point), self._limits(point)
+        if last is None or since is None or value == last or not limits.low <= last <= limits.high:
+            return value
+        rests_s = limits.interval_s
+        if (last > ON / 2) != (value > ON / 2):
+            rests_s = max(rests_s, limits.on_min_s if last > ON / 2 else limits.off_min_s)
+        return last if (self.now - since).total_seconds() < rests_s else value
 
     def _comfort(self, point: str, value: float) -> float:
         role, zone = self._zone(point)

@@ -4,7 +4,7 @@ Every command is in the journal, durable, before it goes on the wire; every poin
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -43,6 +43,7 @@ class Holding:
         self.leases = leases
         self._usable = usable
         self.conflicts: dict[str, Lease | None] = {}
+        self._away: set[str] = set()  # connections that could not be reached at the last look
         self.writes = 0
 
     def reachable(self, point: str) -> bool:
@@ -107,7 +108,7 @@ class Holding:
         values = {c.point: c.value for c in ruling.commands}
         for point in ruling.renewed:
             lease = self.leases[point]
-            if not lease.has_slots and lease.result is not Result.REJECTED and not self._foreign(lease, image, now):
+            if not lease.has_slots and lease.result is not Result.REJECTED and self._still_ours(lease, image, now):
                 values[point] = lease.value
         wrong = await self._hand.write(values)
         self.writes = len(wrong)
@@ -117,17 +118,19 @@ class Holding:
 
     async def _verify(self, points: Sequence[str], fresh: set[str], wrong: Mapping[str, str], now: datetime) -> Counter[Result]:
         """Read back and judge; only what is new goes into the journal."""
-        mute = {self._hand.connection(p) for p, words in wrong.items() if words.startswith(UNANSWERED)}
-        held = await self._hand.look([p for p in points if self._hand.connection(p) not in mute])
+        held = await self._hand.look(points)  # also where a write was not answered: it may have happened
         outcomes: Counter[Result] = Counter()
         rows = []
         for point in points:
             lease = self.leases[point]
-            result, gone, detail = judge(self._hand, lease, held.get(point), wrong.get(point, ""))
+            there = held.get(point)
+            result, gone, detail = judge(
+                self._hand, lease, there, wrong.get(point, ""), fresh=point in fresh or lease.result is Result.UNVERIFIED
+            )
             if point in fresh or result is not lease.result:
                 outcomes[result] += 1
-                rows.append(outcome_row(lease.command, point, result, held.get(point), detail, now))
-            self.leases.note(point, result, gone=gone, read_back=held[point].value if point in held else None)
+                rows.append(outcome_row(lease.command, point, result, there, detail, now))
+            self.leases.note(point, result, gone=gone, read_back=_made_of(there, written_now=point in wrong))
             if result is Result.CONFLICT:
                 self._conflict(point, detail, now)
         if rows:
@@ -135,10 +138,19 @@ class Holding:
         return outcomes
 
     async def look_again(self, now: datetime) -> None:
-        """Before anything new: resolve writes that nobody answered, and see whether conflicts have ended."""
+        """Before anything new: free what ran out unseen, resolve writes that nobody answered, and see whether conflicts have ended."""
         self.writes = 0
+        await self._end_what_ran_out_unseen(now)
         await self._resolve_unverified(now)
         await self._end_conflicts(now)
+
+    async def _end_what_ran_out_unseen(self, now: datetime) -> None:
+        """A device that was away for longer than its leases is its own again before anything new is asked of it."""
+        held = {self._hand.connection(point) for point in self.leases}
+        back = {c for c in self._away if self._usable(c)}
+        self._away = {c for c in held if not self._usable(c)}
+        if back:
+            await self.end_due(now, back)
 
     async def _resolve_unverified(self, now: datetime) -> None:
         """A write that nobody answered may have happened: read back before anything is tried again."""
@@ -146,18 +158,18 @@ class Holding:
         if able := [p for p in unsure if self.reachable(p)]:
             await self._verify(able, set(), {}, now)
 
-    def _foreign(self, lease: Lease, image: Image, now: datetime) -> bool:
-        """Whether somebody else wrote a register of ours since the last cycle: then it is theirs."""
+    def _still_ours(self, lease: Lease, image: Image, now: datetime) -> bool:
+        """Whether this cycle saw our value in a register: what was not seen is not overwritten, what somebody else wrote is theirs."""
         reading = image.readings.get(lease.point)
         if reading is None or reading.value is None or reading.at != image.at:
             return False
         held = Held(lease.point, reading.value, has_slots=False)
         if ours(self._hand, lease, held):
-            return False
+            return True
         detail = f"the register holds {reading.value:g}, which we never wrote"
         self._journal.append([outcome_row(lease.command, lease.point, Result.CONFLICT, held, detail, now)])
         self._conflict(lease.point, detail, now)
-        return True
+        return False
 
     def _conflict(self, point: str, detail: str, now: datetime) -> None:
         """Two writers on one slot fight for ever: we stop, and a technician is told."""
@@ -179,9 +191,11 @@ class Holding:
 
     # Giving back
 
-    async def end_due(self, now: datetime) -> int:
-        """End leases whose time has come; how many points became free."""
+    async def end_due(self, now: datetime, connections: Collection[str] | None = None) -> int:
+        """End leases whose time has come (of these connections alone, if named); how many points became free."""
         due = [lease for lease in self.leases.expired(now) if self.reachable(lease.point)]
+        if connections is not None:
+            due = [lease for lease in due if self._hand.connection(lease.point) in connections]
         if not due:
             return 0
         cycle = self.name()
@@ -254,3 +268,10 @@ class Holding:
         if trouble is not None:
             raise trouble
         return report
+
+
+def _made_of(held: Held | None, *, written_now: bool) -> float | None:
+    """What the device made of our value: our slot; or the register, if we wrote it just now (else somebody else may have)."""
+    if held is None or held.has_slots:
+        return held.slot if held else None
+    return held.value if written_now else None

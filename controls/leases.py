@@ -23,6 +23,7 @@ class Lease:
     result: Result | None = None
     gone: bool = False  # the device lost our value (restart, another client): it must be written again
     written: frozenset[float] = frozenset()  # every value we put there in this lease: what is ours to take back
+    made_of: float | None = None  # what the device made of our latest value, where it stops at ends of its own
 
 
 class Leases(Mapping[str, Lease]):
@@ -64,12 +65,12 @@ class Leases(Mapping[str, Lease]):
         self._leases[point] = replace(lease, until=until, deadline_s=self._deadline_s(now, until))
 
     def note(self, point: str, result: Result, *, gone: bool = False, read_back: float | None = None) -> None:
-        """Remember what became of the latest command, and whether the device still has it."""
+        """Remember what became of the latest command, and whether the device still has it; `read_back` is our slot, or the register."""
         lease = self._leases[point]
-        # A register that clamps shows what our own write made of it: that is ours too.
-        clamped = not lease.has_slots and result is Result.NOT_EFFECTIVE and read_back is not None
-        written = lease.written | {read_back} if clamped and read_back is not None else lease.written
-        self._leases[point] = replace(lease, result=result, gone=gone, written=written)
+        # A register or slot that clamps shows what our own write made of it: that is ours too.
+        clamped = read_back if result is Result.NOT_EFFECTIVE and not gone else None
+        written = lease.written | {clamped} if clamped is not None else lease.written
+        self._leases[point] = replace(lease, result=result, gone=gone, written=written, made_of=clamped)
 
     def end(self, point: str, now: datetime) -> None:
         """Let a lease run out now; the next look at `expired` finds it."""

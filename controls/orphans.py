@@ -22,6 +22,7 @@ def orphans(journal: Journal) -> list[Lease]:
             priors[row.body["point"]] = row.body["value"]
         elif row.kind == "outcome":
             _note_freed(row.body, last, freed)
+            _note_made_of(row.body, last, written, priors)
         else:
             last[row.body["point"]] = row
             freed.discard(row.body["point"])
@@ -48,6 +49,14 @@ def _note_freed(body: dict[str, Any], last: dict[str, Row], freed: set[str]) -> 
         return
     if (row.body["value"] is None and body["result"] == Result.APPLIED) or body["result"] == Result.CONFLICT:
         freed.add(body["point"])
+
+
+def _note_made_of(body: dict[str, Any], last: dict[str, Row], written: dict[str, set[float]], priors: dict[str, float]) -> None:
+    """A device that clamps holds what it made of our value: that is ours to take back too."""
+    row = last.get(body["point"])
+    made_of = body["read_back"] if body["point"] in priors else body["slot"]
+    if row is not None and row.body["value"] is not None and body["result"] == Result.NOT_EFFECTIVE and made_of is not None:
+        written.setdefault(body["point"], set()).add(made_of)
 
 
 def _lease(row: Row, written: set[float], prior: float | None) -> Lease:

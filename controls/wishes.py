@@ -18,6 +18,7 @@ class News:
     mode_set_by: str  # empty: nobody set it
     let_go: Sequence[str]  # points whose override a person took back, or that has ended
     unreadable: Sequence[tuple[str, str, str]]  # point, by whom, what is wrong with the wish
+    asked: bool = False  # somebody wrote a wish: it should not wait for the next cycle's turn
 
 
 class Wishes:
@@ -31,13 +32,14 @@ class Wishes:
 
     def follow(self, now: datetime) -> News:
         """Read what people wrote since the last look."""
-        mode_set_by, let_go, unreadable = "", [], []
+        mode_set_by, let_go, unreadable, asked = "", [], [], False
         for row in self._journal.after(self._seen, KINDS):
             self._seen = row.number
             if row.kind == "mode":
                 if row.body.get("mode") in MODES:  # the same mode said again still wants its answer
                     self.mode, mode_set_by = row.body["mode"], str(row.body.get("by") or "somebody")
                 continue
+            asked = True
             try:
                 request = wish(row)
             except (KeyError, TypeError, ValueError) as error:
@@ -51,7 +53,7 @@ class Wishes:
         ended = [point for point, request in self._overrides.items() if request.until <= now]
         for point in ended:
             del self._overrides[point]
-        return News(mode_set_by, [*let_go, *ended], unreadable)
+        return News(mode_set_by, [*let_go, *ended], unreadable, asked)
 
     @property
     def overrides(self) -> list[Request]:

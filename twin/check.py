@@ -42,7 +42,7 @@ def check_site(folder: Path) -> list[Finding]:
         return [*findings, Finding("twin", str(error))]
     for rule in BOOK_RULES:
         findings += rule(site, book)
-    return [*findings, *_protected(site, graph)]
+    return [*findings, *_protected(site, graph, book)]
 
 
 def _models(site: Site) -> Iterator[Finding]:
@@ -106,19 +106,45 @@ def _retired_rows(site: Site, book: PointBook) -> Iterator[Finding]:
             )
 
 
+def _device_ids_differ(site: Site, _: PointBook) -> Iterator[Finding]:
+    """Two BACnet devices with one id answer each other's questions (ASHRAE 135: an id is unique in the internetwork)."""
+    users = defaultdict(list)
+    for name, connection in site.connections.items():
+        if connection.protocol == "bacnet" and connection.device:
+            users[connection.device].append(name)
+    for device, names in users.items():
+        if len(names) > 1:
+            yield Finding("site.toml", f"connections {', '.join(names)} all name BACnet device {device}; give each device an id of its own")
+
+
 BOOK_RULES: tuple[Callable[[Site, PointBook], Iterator[Finding]], ...] = (
     _connections_are_known,
     _addresses_are_used_once,
     _protocols_fit,
     _retired_rows,
+    _device_ids_differ,
 )
 
 
-def _protected(site: Site, graph: Graph) -> Iterator[Finding]:
+def _protected(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
     try:
-        protected_zones(graph, site)
+        protected = protected_points(graph, site)
     except SiteError as error:
         yield Finding("site.toml", str(error))
+        return
+    if not site.simulated:  # a simulated device learns its own schedule from the same rows
+        for point in book.writable:
+            if point.id in protected:
+                yield Finding("points.csv", f"{point.id} is protected and never written; set writable to no")
+
+
+def protected_points(graph: Graph, site: Site) -> frozenset[str]:
+    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
+    zones = protected_zones(graph, site)
+    owners = {row["equipment"] for row in graph.ask("protected")}
+    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
+    points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
+    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
 
 
 def protected_zones(graph: Graph, site: Site) -> set[str]:

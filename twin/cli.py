@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a check or verification failed, 2 wrong use, 69 something 
 """
 
 import difflib
+import errno
 import importlib
 import logging
 import sys
@@ -23,6 +24,10 @@ COMMANDS: Final = {
     "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
+    "read": ("controls.point_commands:read", "look at points, as the controller or the wire shows them"),
+    "write": ("controls.point_commands:write", "ask for a value at a writable point, with reason and end, through the arbiter"),
+    "sign": ("ledger.site_commands:sign", "an engineer signs what makes points of a site writable"),
+    "grant": ("ledger.site_commands:grant", "verify that signature here, and let the signed points be written"),
     "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
     "group": ("ledger.commands:group_app", "ledger groups: create, show, trust"),
@@ -35,6 +40,11 @@ COMMANDS: Final = {
     "test": ("twin.commands:run_tests", "every check and test of the product"),
 }
 WRONG_USE, OUR_FAULT, INTERRUPTED = 2, 70, 130
+OUT_OF: Final = {
+    errno.EMFILE: "no file descriptors left; raise the limit with `ulimit -n 4096`",
+    errno.ENFILE: "this machine has no file descriptors left; end programs that hold many",
+    errno.ENOSPC: "the disk is full; make room",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,6 +88,9 @@ def _run(name: str, words: list[str]) -> int:
         print(_wrong_use(name, error), file=sys.stderr)
         return WRONG_USE
     except Exception as error:  # noqa: BLE001 (the edge of the process: a mistake of ours must not look like a failed check)
+        if isinstance(error, OSError) and error.errno in OUT_OF:
+            print(f"wattproof {name}: {OUT_OF[error.errno]} ({error})", file=sys.stderr)
+            return 1
         traceback.print_exc()
         print(f"wattproof {name}: our fault ({type(error).__name__}); the lines above say where, please report them", file=sys.stderr)
         return OUR_FAULT

@@ -19,6 +19,7 @@ KINDS = (
     "import",  # what the twin was made of
     "review",  # a person's decision on an import's proposal, made or withdrawn
     "mode",  # automatic or off, by whom and why
+    "grant",  # what an engineer's verified signature lets be written
     "readings",  # one device, one cycle
     "record",  # a record that a device signed itself, as it came
     "forecast",  # what is expected, and by which model

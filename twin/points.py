@@ -3,6 +3,7 @@
 import csv
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,13 @@ from twin.addresses import BacnetAddress, parse_address
 from twin.errors import SiteError
 from twin.words import Binding, Limits, Point
 
-COLUMNS = ("point", "address", "unit", "scale", "writable", "low", "high", "step", "fallback")
-"""points.csv: one row a point; empty cells leave what the twin says. `writable` is yes or no; `step` empty means no limit."""
+COLUMNS = ("point", "address", "unit", "scale", "writable", "low", "high", "step", "fallback", "interval_s", "on_min_s", "off_min_s")
+"""points.csv: one row a point; empty cells leave what the twin says. `writable` is yes or no; `step` empty means no limit.
+
+`interval_s` is the least time between two changes, `on_min_s` and `off_min_s` how long a point stays on or off; empty means none.
+"""
+_TIMES = ("interval_s", "on_min_s", "off_min_s")
+LIFE_SAFETY = re.compile(r"(^|_)(Fire|Smoke|Emergency|Life_Safety|Sprinkler|Evacuation)(_|$)")  # in the names of Brick classes
 
 
 class PointBook(Mapping[str, Point]):
@@ -102,8 +108,15 @@ def _merged(point: Point, row: Mapping[str, str], where: str) -> Point:
         writable = _yes(row, point.writable)
         limits = point.limits
         if row.get("low") or row.get("high") or row.get("fallback"):
-            limits = Limits(_number(row, "low"), _number(row, "high"), _number(row, "step", math.inf), _number(row, "fallback"))
+            step = _number(row, "step", math.inf)
+            limits = Limits(
+                _number(row, "low"), _number(row, "high"), step, _number(row, "fallback"), *(_number(row, t, 0.0) for t in _TIMES)
+            )
+        elif limits and any(row.get(name) for name in _TIMES):
+            limits = replace(limits, **{name: _number(row, name) for name in _TIMES if row.get(name)})
         _must_take_commands(binding, writable)
+        if writable and LIFE_SAFETY.search(point.brick):
+            raise SiteError(f"{point.id} is {point.brick}: life safety is never written; set writable to no")
         return replace(point, unit=row.get("unit") or point.unit, binding=binding, writable=writable, limits=limits)
     except (ValueError, SiteError) as error:
         raise SiteError(f"{where}: {error}") from None

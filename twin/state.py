@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,40 @@ def site_lock(folder: Path, what: str) -> Iterator[None]:
         os.pwrite(handle, f"{what}, process {os.getpid()}".encode(), 0)
         yield
     finally:
+        os.close(handle)
+
+
+@contextmanager
+def endpoint_locks(endpoints: Iterable[str]) -> Iterator[None]:
+    """Hold each `protocol host:port` on this machine: two gateways that command one device would fight, whatever their state folders."""
+    folder = Path(tempfile.gettempdir()) / "wattproof-endpoints"
+    handles: list[int] = []
+    endpoint = ""
+    try:
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o1777)  # gateways of several users meet here
+        for endpoint in sorted(set(endpoints)):
+            name = re.sub(r"[^a-z0-9.:-]+", "_", endpoint.lower())
+            handles.append(os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o666))
+            fcntl.flock(handles[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(handles[-1], 0)
+            os.pwrite(handles[-1], f"process {os.getpid()}".encode(), 0)
+    except BlockingIOError:
+        holder = os.read(handles[-1], 200).decode(errors="replace") or "another process"
+        _close(handles)
+        raise StateError(f"{endpoint} is commanded by another gateway on this machine ({holder}); stop one of them") from None
+    except OSError as error:
+        _close(handles)
+        raise StateError(f"{folder}: {endpoint} cannot be locked ({error.strerror}); check the folder's owner and the open files") from None
+    try:
+        yield
+    finally:
+        _close(handles)
+
+
+def _close(handles: Iterable[int]) -> None:
+    for handle in handles:
         os.close(handle)
 
 

@@ -52,16 +52,28 @@ class Result(StrEnum):
     CONFLICT = "conflict"  # our slot holds a value that we never wrote
 
 
+HOLD_MAX_S = 86_400.0  # a point that may not move for more than a day is not for us to move
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The envelope of a writable point, in the point's unit; `step` is the largest change of one command (inf: none)."""
+    """The envelope of a writable point, in the point's unit; `step` is the largest change of one command (inf: none).
+
+    `interval_s` is the least time between two changes; a point that is on (above 0.5) stays so for `on_min_s`, off for `off_min_s`.
+    """
 
     low: float
     high: float
     step: float
     fallback: float
+    interval_s: float = 0.0
+    on_min_s: float = 0.0
+    off_min_s: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("interval_s", "on_min_s", "off_min_s"):
+            if not 0 <= getattr(self, name) <= HOLD_MAX_S:
+                raise ValueError(f"{name} must be 0 to {HOLD_MAX_S:g} seconds, got {getattr(self, name):g}")
         if not all(math.isfinite(x) for x in (self.low, self.high, self.fallback)):
             raise ValueError(f"limits must be finite numbers, got {self.low}, {self.high}, {self.fallback}")
         if self.low > self.high:

@@ -64,6 +64,9 @@ _NO_FLAGS = Flags(0)
 _PRESENT_VALUE = PropertyIdentifier.PRESENT_VALUE
 _STATUS_FLAGS = PropertyIdentifier.STATUS_FLAGS
 
+QUEUE = 4096  # frames that wait to be sorted: who is there answers a whole building at once
+SHUT = "endpoint shutdown"  # what the library says once more frames came than its queue holds (0.14.0): it never opens again by itself
+
 
 class FastEngine:
     """One endpoint for each of our own addresses, each on a port of its own."""
@@ -86,7 +89,7 @@ class FastEngine:
             if own not in self._clients:
                 endpoint = BipEndpoint(
                     LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=0, broadcast_address=NOBODY,
-                    apdu_timeout_ms=APDU_TIMEOUT_MS, apdu_retries=APDU_RETRIES,
+                    apdu_timeout_ms=APDU_TIMEOUT_MS, apdu_retries=APDU_RETRIES, queue_capacity=QUEUE,
                 )  # fmt: skip
                 try:
                     await endpoint.start()
@@ -111,7 +114,7 @@ class FastEngine:
 
     async def read_multiple(self, to: str, question: Any) -> list[Row]:
         client = await self._client(to)
-        found = await self._asked(client.read_property_multiple(to, question), to, f"read {len(question)} points")
+        found = await self._asked(client, client.read_property_multiple(to, question), to, f"read {len(question)} points")
         if len(found) != len(question):
             raise GarbledError(f"{to}: asked for {len(question)} objects, {len(found)} were answered")
         return _rows(found, len(question[0][1]))
@@ -119,20 +122,20 @@ class FastEngine:
     async def read(self, to: str, thing: BacnetAddress, asked: Asked) -> Cell:
         client = await self._client(to)
         name, index = asked
-        value = await self._asked(client.read_property(to, _id(thing), _property(name), index), to, f"read {name} of {thing}")
+        value = await self._asked(client, client.read_property(to, _id(thing), _property(name), index), to, f"read {name} of {thing}")
         return _plain(value)
 
     async def write(self, to: str, thing: BacnetAddress, value: float | None, priority: int) -> None:
         client = await self._client(to)
         raw = PropertyValue.null() if value is None else _typed(thing.object_type, value)
         request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, commandability="commandable")
-        await self._asked(request, to, f"write {thing}")
+        await self._asked(client, request, to, f"write {thing}")
 
     async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: Callable[[Change], None]) -> None:
         client = await self._listener(to)
         self._takers[to] = take  # before the request: the first notification may overtake the acknowledgement
         try:
-            await self._asked(client.subscribe_cov(to, SUBSCRIBER, _id(thing), False, lifetime_s), to, f"subscribe to {thing}")
+            await self._asked(client, client.subscribe_cov(to, SUBSCRIBER, _id(thing), False, lifetime_s), to, f"subscribe to {thing}")
         except WireTimeout:
             raise
         except WireError as error:
@@ -169,14 +172,24 @@ class FastEngine:
                 self._hearing = asyncio.create_task(self._hear())
         return self._subscriber
 
-    async def _asked(self, answer: Awaitable[T], to: str, what: str) -> T:
+    async def _asked(self, client: Any, answer: Awaitable[T], to: str, what: str) -> T:
         try:
             async with asyncio.timeout(REQUEST_DEADLINE_S):
                 return await answer
         except (TimeoutError, BacnetTimeoutError, BacnetTransportError):
             raise WireTimeout(f"{to}: {what}: no answer; check cable, power and address") from None
         except BacnetError as error:
+            if SHUT in str(error):
+                await self._forget(client)
+                raise WireTimeout(f"{to}: {what}: our own socket was flooded and shut itself; it is opened anew") from None
             raise _refused(error, f"{to}: {what}") from None
+
+    async def _forget(self, client: Any) -> None:
+        """A socket that has shut itself is replaced when it is next needed."""
+        for own in [own for own, known in self._clients.items() if known is client]:
+            del self._clients[own]
+            self._towards = {host: known for host, known in self._towards.items() if known is not client}
+            await self._endpoints.pop(own).close()
 
 
 def _refused(error: Any, where: str) -> WireError:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from controls.forecast import OccupancyForecast
-from controls.strategies.layout import protected_points, read_layout
+from controls.strategies.layout import read_layout
 from controls.strategies.lighting import Lighting
 from controls.strategies.minimum_flow import MinimumFlow
 from controls.strategies.setpoints import Setpoints
@@ -19,6 +19,7 @@ from controls.strategies.supply_air import SupplyAir
 from controls.strategies.tuning import Tuning
 from controls.strategies.ventilation import Ventilation
 from controls.strategies.watch import Watch
+from twin.check import protected_points
 from twin.graph import Graph
 from twin.points import PointBook, read_points
 from twin.site import Site

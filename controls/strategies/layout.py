@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twin.check import protected_zones
 from twin.graph import Graph
-from twin.site import Site
 
 ZONE_ROLES = {
     # role -> Brick class (subclasses count too)
@@ -132,12 +130,3 @@ def _air_handlers(graph: Graph, zones: tuple[Zone, ...]) -> Iterator[AirHandler]
 def _first(rows: Rows, of: str) -> dict[str, str]:
     """The point of each owner; of several the first by name, so that the choice never depends on the order of rows."""
     return {row[of]: row["point"] for row in sorted(rows, key=lambda r: r["point"], reverse=True)}
-
-
-def protected_points(graph: Graph, site: Site) -> frozenset[str]:
-    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
-    zones = protected_zones(graph, site)
-    owners = {row["equipment"] for row in graph.ask("protected")}
-    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
-    points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
-    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})

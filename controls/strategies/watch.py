@@ -9,7 +9,7 @@ from controls.forecast import OccupancyForecast
 from controls.strategies.layout import AirHandler, Layout, Zone
 from controls.strategies.tuning import LEGAL_OUTDOOR_AIR_L_S, Tuning
 from twin.site import Site
-from twin.words import Image, Request
+from twin.words import Image, Reason, Request
 
 STALE_S = 1800.0  # three cycles of ten minutes: rooms change slower, a dead gateway is seen sooner
 DAY_S = 24 * 3600.0
@@ -172,8 +172,11 @@ class Watch:
 
 
 def fresh(image: Image, point: str | None) -> float | None:
-    """The point's value while it may be acted on: good or uncertain, and not too old."""
-    return image.value(point) if point is not None and image.age_s(point) <= STALE_S else None
+    """The point's value while it may be acted on: not too old, and good, or uncertain only because one scan missed it."""
+    reading = image.readings.get(point or "")
+    if reading is None or reading.reason is not Reason.NONE or image.age_s(reading.point) > STALE_S:
+        return None  # implausible, overridden or out of service: never steered on
+    return image.value(point)
 
 
 def people_or_full(seen: ZoneSeen) -> float:

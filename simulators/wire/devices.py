@@ -3,11 +3,14 @@
 import asyncio
 import ipaddress
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from simulators.wire.bacnet_device import BacnetDevice
+from simulators.wire.faults import Faults, Honest
+from simulators.wire.interposer import Interposer, TcpInterposer, UdpInterposer
+from simulators.wire.lies import lie_named
 from simulators.wire.modbus_device import ModbusDevice
 from simulators.wire.ports import LOOPBACK, free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
 from simulators.wire.writes import WriteSeen
@@ -26,10 +29,23 @@ Bound = tuple[Point, Address, Binding]
 
 
 class FieldDevices:
-    """All devices of a site. `log` holds every write they saw, by whomever, in the order in which it was seen."""
+    """All devices of a site. `log` holds every write they saw, by whomever, in the order in which it was seen.
 
-    def __init__(self, book: PointBook, connections: Mapping[str, Connection], *, records: Mapping[str, RecordMaker] | None = None) -> None:
+    Connections named in `disturbed` get an interposer each: `disturb` makes their wire as bad as wanted, in mid-run too.
+    """
+
+    def __init__(
+        self,
+        book: PointBook,
+        connections: Mapping[str, Connection],
+        *,
+        records: Mapping[str, RecordMaker] | None = None,
+        disturbed: Collection[str] = (),
+    ) -> None:
         self.log: list[WriteSeen] = []
+        self.between: dict[str, Interposer] = {}
+        self._disturbed = frozenset(disturbed)
+        self._behind: dict[str, int] = {}  # the ports of devices that stand behind an interposer
         self._connections = dict(connections)
         self._records = dict(records or {})
         self._at: datetime | None = None
@@ -46,7 +62,8 @@ class FieldDevices:
         ports = _ports(self._connections)
         try:
             for name, device in self._devices.items():
-                await device.start(self._connections[name].host, ports[name])
+                host = self._connections[name].host
+                await device.start(host, await self._put_between(name, host, ports[name]))
                 self._running[name] = replace(self._connections[name], port=ports[name])
         except BaseException:
             await self.stop()
@@ -57,7 +74,9 @@ class FieldDevices:
     async def stop(self) -> None:
         """Close every device; nothing stays open, whatever one of them says."""
         self._running.clear()
-        failures = await asyncio.gather(*[d.stop() for d in self._devices.values()], return_exceptions=True)
+        ends = [*(i.stop() for i in self.between.values()), *(d.stop() for d in self._devices.values())]
+        failures = await asyncio.gather(*ends, return_exceptions=True)
+        self.between.clear()
         for failure in failures:
             if isinstance(failure, BaseException):
                 raise failure
@@ -98,9 +117,28 @@ class FieldDevices:
         if connection in self._running:
             return
         known = self._connections[connection]
-        _require_free(connection, known)
-        await device.start(known.host, known.port)
+        own = replace(known, port=self._behind.get(connection, known.port))
+        _require_free(connection, own)
+        await device.start(own.host, own.port)
         self._running[connection] = known
+
+    def disturb(self, connection: str, faults: Faults | None = None, lie: Honest | str | None = None) -> Interposer:
+        """Make this wire bad, its device a liar (by name or by value), or without arguments both good again."""
+        if connection not in self.between:
+            raise WireError(f"no interposer before {connection!r}; name it in `disturbed`, which has {', '.join(self.between) or 'nobody'}")
+        known = lie_named(self._connections[connection].protocol, lie) if isinstance(lie, str) else lie
+        self.between[connection].disturb(faults or Faults(), known)
+        return self.between[connection]
+
+    async def _put_between(self, name: str, host: str, port: int) -> int:
+        """The device's own port: the connection's, or another one when an interposer takes the connection's."""
+        if name not in self._disturbed:
+            return port
+        kind, free = (UdpInterposer, free_udp_port) if self._connections[name].protocol == "bacnet" else (TcpInterposer, free_tcp_port)
+        self._behind[name] = free(host)
+        self.between[name] = kind((host, self._behind[name]))
+        await self.between[name].start(host, port)
+        return self._behind[name]
 
     def _device(self, name: str, connection: Connection, points: list[Bound]) -> FieldDevice:
         def note(point: str, value: float | None, priority: int | None) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controls.guard import DEAD_BAND_K, FAN_OFF_MIN_S, FAN_ON_MIN_S, SUPPLY_C, ZONE_C, GuardState, guard
 from twin.errors import SiteError
+from twin.points import PointBook
 from twin.words import Authority, Image, Limits, Quality, Reading, Request
 
 NOON = datetime(2025, 7, 14, 4, 0, tzinfo=UTC)  # 12:00 at the site
@@ -53,6 +54,45 @@ def test_where_people_are_the_comfort_band_holds_and_elsewhere_the_night_may_be_
     assert values(rule(*night, east_1__zn_occ=3.0)) == {
         "core_1.clg_sp": 29.0, "core_1.htg_sp": 16.0, "east_1.clg_sp": 26.0, "east_1.htg_sp": 20.0,
     }  # fmt: skip
+
+
+@pytest.fixture
+def restful(book):
+    """The book with one point that rests between two changes, and one with minimum times on and off."""
+
+    def limits(point, **more):
+        return replace(book[point], limits=replace(book[point].limits, **more))
+
+    rests = {"east_1.min_flow": {"interval_s": 1800.0}, "east_1.light_level": {"on_min_s": 1200.0, "off_min_s": 2400.0}}
+    return PointBook(limits(p.id, **rests[p.id]) if p.id in rests else p for p in book.values())
+
+
+def test_a_point_rests_its_interval_whoever_asks_and_life_safety_does_not_wait(restful, start, image_of, quiet) -> None:
+    """F52: alternating values."""
+    point, state, ruled = "east_1.min_flow", start, []
+    for minutes, value in ((0, 30.0), (10, 60.0), (20, 35.0), (30, 60.0), (40, 30.0)):
+        now = NOON + timedelta(minutes=minutes)
+        guarded = guard([wish(point, value, Authority.OPERATOR)], restful, image_of(now, quiet), state, now)
+        state = guarded.state
+        ruled.append(values(guarded)[point])
+    now = NOON + timedelta(minutes=41)
+    safety = guard([wish(point, 100.0, Authority.EQUIPMENT)], restful, image_of(now, quiet), state, now)
+
+    assert ruled == [30.0, 30.0, 30.0, 60.0, 60.0]
+    assert "held to 60" in guarded.refusals[0].refused_because
+    assert values(safety) == {point: 100.0}
+
+
+def test_a_point_keeps_its_own_minimum_times_on_and_off(restful, start, image_of, quiet) -> None:
+    """F27, F52."""
+    point, state, ruled = "east_1.light_level", start, []
+    for minutes, value in ((0, 80.0), (10, 0.0), (15, 40.0), (20, 0.0), (40, 0.0), (50, 50.0), (80, 50.0)):
+        now = NOON + timedelta(minutes=minutes)
+        guarded = guard([wish(point, value, Authority.OPERATOR)], restful, image_of(now, quiet), state, now)
+        state = guarded.state
+        ruled.append(values(guarded)[point])
+
+    assert ruled == [80.0, 80.0, 40.0, 40.0, 0.0, 0.0, 50.0]
 
 
 def test_a_silent_counter_counts_as_people(rule) -> None:

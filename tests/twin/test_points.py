@@ -29,6 +29,31 @@ def test_limits_make_a_point_writable(tmp_path):
     assert {c: [p.id for p in ps] for c, ps in points.by_connection().items()} == {"f": ["z.sp", "z.t"], "l": ["z.light"]}
 
 
+def test_a_point_may_rest_between_changes_and_keep_minimum_times(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("point,writable,low,high,fallback,interval_s,on_min_s,off_min_s\nz.sp,yes,12,24,20,600,900,\n", encoding="utf-8")
+    limits = read_points(path, TWIN)["z.sp"].limits
+
+    assert (limits.interval_s, limits.on_min_s, limits.off_min_s) == (600.0, 900.0, 0.0)
+    path.write_text("point,writable,low,high,fallback,interval_s\nz.sp,yes,12,24,20,90000\n", encoding="utf-8")
+    with pytest.raises(SiteError, match="interval_s must be 0 to 86400 seconds, got 90000"):
+        read_points(path, TWIN)
+
+
+@pytest.mark.parametrize(
+    "brick", ["Fire_Alarm_Control_Panel", "Smoke_Detector", "Emergency_Power_Off_System_Activated_By_High_Temperature_Status", "Sprinkler"]
+)
+def test_life_safety_is_never_listed(tmp_path, brick):
+    path = tmp_path / "points.csv"
+    path.write_text("point,writable,low,high,fallback\nsafe,yes,0,1,0\n", encoding="utf-8")
+    point = Point("safe", brick, "NUM", "panel", binding=Binding("safe", "bacnet:f/binary-output,1"))
+
+    with pytest.raises(SiteError, match=r"line 2: .*life safety is never written; set writable to no"):
+        read_points(path, [point])
+    path.write_text("point,writable\nsafe,no\n", encoding="utf-8")
+    assert not read_points(path, [point]).writable
+
+
 def test_without_a_file_the_twin_stands_alone(tmp_path):
     assert not read_points(tmp_path / "points.csv", TWIN).writable
 

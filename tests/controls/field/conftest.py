@@ -174,9 +174,11 @@ def house(tmp_path: Path) -> MakeHouse:
     """`async with house() as h`: devices up, cycle open."""
 
     @asynccontextmanager
-    async def make(storeys: int = 1, zones: int = 2, strategies: Sequence[Wishes] = ()) -> AsyncIterator[House]:
+    async def make(
+        storeys: int = 1, zones: int = 2, strategies: Sequence[Wishes] = (), disturbed: Sequence[str] = ()
+    ) -> AsyncIterator[House]:
         book = point_book(building(storeys, zones))
-        devices = FieldDevices(book, connections_of(book))
+        devices = FieldDevices(book, connections_of(book), disturbed=disturbed)
         connections = await devices.start()
         journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
         clock, wishes = SteppedClock(START), Wishes()

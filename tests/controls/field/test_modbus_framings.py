@@ -169,6 +169,8 @@ def test_both_ends_of_tls_show_a_certificate_of_the_sites_own_authority(tmp_path
 
 @pytest.mark.parametrize(("days", "foreign", "words"), [(-1, False, "expired"), (30, True, "certificate is refused")])
 def test_a_device_whose_certificate_is_not_good_is_not_believed_and_the_reason_is_plain(tmp_path, days, foreign, words):
+    """F47: a certificate that has expired, or of another authority."""
+
     async def story():
         site, other = Authority(tmp_path, "site"), Authority(tmp_path, "other")
         async with tls_server(site, (other if foreign else site).give("meter", days)) as port:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from controls.orphans import orphans
+from ledger.site_commands import grant, sign
 from simulators.wire.devices import FieldDevices
 from twin.errors import StateError
 from twin.journal import Journal, Record
@@ -193,7 +194,8 @@ def real_site(tmp_path, book, graph):
         (folder / "points.csv").write_text("\n".join(rows))
         graph.write(folder / "twin.ttl", [])
         if commissioned:
-            (folder / "commissioning.toml").write_text("")
+            sign(str(folder), tmp_path / "engineer.pem", "chen", new_key=True, days=9)
+            grant(str(folder), str(tmp_path / "state"))
         return folder
 
     return write
@@ -223,6 +225,8 @@ async def wait_until(true, seconds: float = 20) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_controller_told_to_stop_gives_the_building_back_within_five_seconds(how, state, real_site, book, house_devices):
+    """F32: SIGTERM, and Ctrl-C."""
+
     async def story():
         async with house_devices(book) as (devices, connections):
             folder = str(real_site(connections, commissioned=True))
@@ -286,6 +290,7 @@ def test_a_site_never_commissioned_is_read_and_says_so(state, real_site, book, h
                 controller.terminate()
                 _, err = await controller.communicate()
             assert b"never commissioned" in err
+            assert b"wattproof grant" in err
             assert journal.latest(("command",)) == devices.log == []
             journal.close()
 
