@@ -15,6 +15,7 @@ from controls.cycle import Cycle, CycleReport
 from controls.holding import ReleaseReport
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
+from simulators.direct import DirectDevices
 from simulators.plant import Plant, Step
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
@@ -52,6 +53,7 @@ class SiteParts:
     strategies: list[Strategy]
     records: Mapping[str, RecordMaker] = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
+    direct: bool = False  # devices in memory instead of on sockets, for long studies
 
 
 @dataclass
@@ -85,7 +87,8 @@ class RunningSite:
         self.parts = parts
         self.journal = Journal(parts.folder / "journal.db")
         self.history = History(parts.folder / "history.db")
-        self.devices = FieldDevices(parts.book, parts.site.connections, records=parts.records)
+        self.direct = DirectDevices(parts.book, parts.site.connections) if parts.direct else None
+        self.devices = self.direct or FieldDevices(parts.book, parts.site.connections, records=parts.records)
         self.report = RunReport()
 
     async def run(self, *, speed: float | None, stop: asyncio.Event) -> RunReport:
@@ -113,7 +116,9 @@ class RunningSite:
         self.journal.append(
             [Record("mode", step.at, {"mode": "automatic", "by": "simulation", "why": "a simulated site starts under control"})]
         )
-        cycle = Cycle(parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies)
+        cycle = Cycle(
+            parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies, direct=self.direct
+        )
         await cycle.open()
         watching = asyncio.create_task(cycle.watch())
         try:
