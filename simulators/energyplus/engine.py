@@ -178,3 +178,18 @@ def _severe(folder: Path) -> str:
     text = path.read_text(encoding="latin-1") if path.is_file() else ""
     lines = [line.strip(" *") for line in text.splitlines() if "Severe" in line or "Fatal" in line]
     return "; ".join(lines[:3]) or "no message"
+
+
+def run_totals(folder: Path) -> dict[str, float]:
+    """Joules of the whole run period by meter, as the engine's own meter file has them; empty where it wrote none."""
+    path = folder / "eplusout.mtr"
+    lines = path.read_text(encoding="latin-1").splitlines() if path.is_file() else []
+    names: dict[str, str] = {}
+    totals = {}
+    for line in lines:
+        number, _, rest = line.partition(",")
+        if "!RunPeriod" in rest and "[J]" in rest:
+            names[number] = rest.split(",", 1)[1].split(" [J]")[0]
+        elif number in names:
+            totals[names[number]] = float(rest.split(",", 1)[0])
+    return totals
