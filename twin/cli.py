@@ -19,6 +19,8 @@ COMMANDS: Final = {
     "import": ("bim.commands:import_", "IFC models to one Brick twin, with readiness and coverage"),
     "check": ("twin.commands:check", "every consistency check of a site, all findings at once"),
     "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
+    "benchmark": ("simulators.benchmark_commands:benchmark", "buildings, weathers, periods and controllers, one row of key figures each"),
+    "site-from-energyplus": ("simulators.site_commands:site_from_energyplus", "a whole simulated site from any EnergyPlus model"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
     "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),

@@ -40,6 +40,26 @@ def shipped(kind: str, name: str) -> Path:
     return Path(tables[kind][name])
 
 
+def find_file(kind: str, name: str) -> Path:
+    """A model ('models') or weather file ('weather') by path, by its name in the wheel, or by its file's name there."""
+    if Path(name).expanduser().is_file():
+        return Path(name).expanduser().resolve()
+    from_wheel = {path.stem: path for path in _in_wheel(kind)}
+    if name in from_wheel:
+        return from_wheel[name]
+    if "/" in name or Path(name).suffix.lower() in (".idf", ".epjson", ".epw"):
+        raise SiteError(f"{name}: no such file; give a path that exists, or a name in the EnergyPlus wheel")
+    return shipped(kind, name)
+
+
+def _in_wheel(kind: str) -> list[Path]:
+    load_api()
+    from pyenergyplus import dataset
+
+    tables = {"models": [*dataset.ref_models.values(), *dataset.ashrae_models.values()], "weather": dataset.weather_files.values()}
+    return [Path(path) for path in tables[kind]]
+
+
 def load_model(path: Path, folder: Path) -> dict[str, Any]:
     """A model as epJSON; an IDF is converted by the engine itself into `folder`."""
     if not path.is_file():
