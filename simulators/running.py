@@ -17,6 +17,7 @@ from controls.strategies import Strategy
 from controls.tasks import end_tasks
 from simulators.direct import DirectDevices
 from simulators.plant import Plant, Step
+from simulators.safety import unsafe
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
 from twin.clock import SteppedClock, monotonic_s
@@ -70,6 +71,7 @@ class RunReport:
     release: ReleaseReport | None = None
     score: Score | None = None
     design: Mapping[str, float] = field(default_factory=dict)  # of the equipment, as sized in this run
+    violations: int = 0  # values that we held outside what is safe, step by step
     stopped: bool = False  # by a person, before the period was over
 
     def count(self, cycle: CycleReport) -> None:
@@ -129,7 +131,9 @@ class RunningSite:
                 await self._publish(step)
                 self.report.count(await cycle.step())
                 self._journal_score(step.at)
-                step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
+                held = await self.devices.held()
+                self.report.violations += len(unsafe(held, parts.plant.own_schedule(step.at), parts.book))
+                step = await asyncio.to_thread(parts.plant.step, held)
                 if speed is not None and clock.now() - self.report.began >= PACED_AFTER:
                     await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()

@@ -215,8 +215,8 @@ def _own_supply_setpoint(model: Model, node: str, schedule: str) -> None:
     nodes = {node.lower()} | {
         n.lower() for n, o in model.get("NodeList", {}).items() if [x["node_name"].lower() for x in o["nodes"]] == [node.lower()]
     }
-    for kind in [k for k in model if k.startswith("SetpointManager:")]:
-        for name in [n for n, o in model[kind].items() if o.get("setpoint_node_or_nodelist_name", "").lower() in nodes]:
+    for kind in [k for k in model if k.startswith("SetpointManager:") and "Humidity" not in k]:
+        for name in [n for n, o in model[kind].items() if _sets_temperature(o, nodes)]:
             del model[kind][name]
         if not model[kind]:
             del model[kind]
@@ -225,6 +225,10 @@ def _own_supply_setpoint(model: Model, node: str, schedule: str) -> None:
         "schedule_name": schedule,
         "setpoint_node_or_nodelist_name": node,
     }
+
+
+def _sets_temperature(manager: Model, nodes: set[str]) -> bool:
+    return manager.get("setpoint_node_or_nodelist_name", "").lower() in nodes and "Humidity" not in manager.get("control_variable", "")
 
 
 def _edit_zone(model: Model, zone: ZoneDesign, own: OwnControl) -> None:

@@ -29,6 +29,11 @@ def load_api() -> Any:
     return EnergyPlusAPI()
 
 
+def version() -> str:
+    """The engine's own version and build."""
+    return str(load_api().functional.ep_version()).split("\\")[0]
+
+
 def shipped(kind: str, name: str) -> Path:
     """A building model ('models') or weather file ('weather') that comes inside the wheel, by its name there."""
     load_api()

@@ -1,4 +1,4 @@
-"""A whole simulated site from any EnergyPlus model: IFC model, points with limits from sizing, site.toml, plant.toml, and what is left alone."""
+"""A whole simulated site from any EnergyPlus model: IFC, points with limits from sizing, site.toml, and what is left alone."""
 
 import hashlib
 import json
