@@ -54,14 +54,6 @@ def _names(given: list[str]) -> list[str]:
 def _line(mean: dict[str, float | str | bool]) -> str:
     head = f"{mean['model']!s:<22.22}{mean['weather']!s:<16.16}{mean['period']!s:<8.8}{mean['controller']!s:<11}{mean['seeds']:>5}"
     energy = f"{mean['total_kwh']:>12.1f}{mean['hvac_light_kwh']:>12.1f}{mean['peak_kw']:>9.1f}"
-    names = (
-        "ppd_mean",
-        "pmv_over_07_percent",
-        "kelvin_hours_per_zone",
-        "co2_over_1000_percent",
-        "rh_over_65_percent",
-        "lux_deficit_percent",
-    )
     widths = (7, 8, 7, 7, 7, 7)
     comfort = "".join(f"{mean[n]:>{w}.2f}" for n, w in zip(COMFORT, widths, strict=True))
     saved = "".join(f"{mean.get(f'whole_saved_vs_{r}_percent', '')!s:>8}" for r in ("bau", "code"))
