@@ -1,7 +1,7 @@
 """A driver without a wire, for long studies: the same contract over values in memory, which look as they would after the wire."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -46,6 +46,19 @@ class DirectDriver:
 
     async def read(self, points: Sequence[Point]) -> list[Sample]:
         return [self._sample(point) for point in points]
+
+    async def glance(self, points: Sequence[Point]) -> list[Sample]:
+        return await self.read(points)
+
+    async def probe(self, point: Point) -> bool:
+        return self._devices.raw(point.id) is not None
+
+    async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
+        return []  # values in memory tell nothing by themselves
+
+    @property
+    def missed(self) -> int:
+        return 0
 
     async def write(self, point: Point, value: float | None, priority: int) -> None:
         if value is None and isinstance(_address(point), ModbusAddress):
