@@ -11,6 +11,7 @@ from typing import Any
 
 from twin.errors import MissingError, SiteError
 
+MODEL_VERSION = "25.2"  # what the engine in the wheel reads
 RUN_PERIOD = 3  # kind_of_sim of a weather-file run period; the others are sizing
 
 
@@ -80,7 +81,13 @@ def load_model(path: Path, folder: Path) -> dict[str, Any]:
         path = folder / (path.stem + ".epJSON")
         if code or not path.is_file():
             raise SiteError(f"{path.stem}: EnergyPlus could not convert the model (code {code}); is it of version 25.2?")
-    model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SiteError(f"{path}: not readable as epJSON ({error}); give an .idf or .epJSON file of version {MODEL_VERSION}") from None
+    found = next(iter(model.get("Version", {}).values()), {}).get("version_identifier") if isinstance(model, dict) else None
+    if found != MODEL_VERSION:
+        raise SiteError(f"{path}: the model is of EnergyPlus version {found or '(none said)'}, expected {MODEL_VERSION}; update it first")
     return model
 
 
