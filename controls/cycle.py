@@ -15,6 +15,7 @@ from datetime import datetime
 from controls.act import Hand
 from controls.arbiter import Ruling, rule
 from controls.drivers.connect import make_drivers
+from controls.drivers.direct import DirectDevices, direct_drivers
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
 from controls.leases import Lease, Leases
@@ -76,9 +77,14 @@ class Cycle:
     clock: Clock
     strategies: Sequence[Strategy]
     read_only: bool = False
+    direct: DirectDevices | None = None  # a simulated site in memory: no wire
 
     def __post_init__(self) -> None:
-        self._drivers = make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
+        self._drivers = (
+            make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
+            if self.direct is None
+            else direct_drivers(self.book, self.direct)
+        )
         self._scanner = Scanner(self.book, self._drivers)
         self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bim.writing import Entity, ModelWriter, PointMark, Spot
-from simulators.design import METERS, AirHandlerDesign, Building, DesignPoint, ZoneDesign, design_points
+from simulators.design import METERS, NOTHING, TERMINALS, AirHandlerDesign, Building, DesignPoint, ZoneDesign, design_points
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
 from twin.points import COLUMNS
@@ -40,11 +40,13 @@ def author_model(building: Building, schema: str = "IFC4") -> bytes:
     supply: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
     back: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
     for zone in building.zones:
-        storey, handler = storeys[zone.storey], handlers[zone.air_handler]
-        box, diffuser, grille = _zone(writer, zone, storey, points)
-        ducts = writer.run(handler, box, storey), writer.run(box, diffuser, storey)
-        supply[zone.air_handler] += [box, diffuser, *ducts]
-        back[zone.air_handler] += [grille, writer.run(grille, handler, storey, "EXHAUST")]
+        storey = storeys[zone.storey]
+        served = _zone(writer, zone, storey, points)
+        if zone.air_handler:
+            handler, (box, diffuser, grille) = handlers[zone.air_handler], served
+            ducts = writer.run(handler, box, storey), writer.run(box, diffuser, storey)
+            supply[zone.air_handler] += [box, diffuser, *ducts]
+            back[zone.air_handler] += [grille, writer.run(grille, handler, storey, "EXHAUST")]
     for n, name in enumerate(handlers):
         writer.system(f"Supply air {n + 1}, {name}", "AIRCONDITIONING", supply[name])
         writer.system(f"Return air {n + 1}, {name}", "EXHAUST", back[name])
@@ -53,13 +55,17 @@ def author_model(building: Building, schema: str = "IFC4") -> bytes:
 
 
 def author_points(building: Building, limits: Limits = NO_LIMITS) -> str:
-    """points.csv: what the model does not say, foremost the limits of what may be written; `limits` by tag overrule the table's."""
+    """points.csv: what the model does not say, foremost the limits of what may be written; `limits` by tag or id overrule the table's."""
     out = io.StringIO()
     sheet = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     sheet.writeheader()
     for point in sorted(design_points(building), key=lambda p: p.id):
         row = point.row
-        envelope = {key: row[key] for key in ("low", "high", "step", "fallback")} | dict(limits.get(point.tag, {}))
+        envelope = (
+            {key: row[key] for key in ("low", "high", "step", "fallback")}
+            | dict(limits.get(point.tag, {}))
+            | dict(limits.get(point.id, {}))
+        )
         scale = "" if point.scale == 1.0 else f"{point.scale:g}"
         cells = {"point": point.id, "address": point.address, "unit": row["unit"], "scale": scale, "writable": row["writable"]}
         sheet.writerow(cells | envelope)
@@ -118,19 +124,22 @@ def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign,
     return handler
 
 
-def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> tuple[Entity, Entity, Entity]:
-    """A room with its zone, terminals, luminaires, sensors and actuators; box, diffuser and grille come back."""
+def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> tuple[Entity, ...]:
+    """A room with its zone, terminals, luminaires, sensors and actuators; box, diffuser and grille come back where air is brought.
+
+    A zone that stands for several equal rooms has them all, drawn in one place.
+    """
+    more = [writer.room(f"{zone.name} {n + 1}", storey, zone.polygon, zone.height_m) for n in range(1, zone.multiplier)]
     room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
-    writer.zone(zone.name, [room])
+    writer.zone(zone.name, [room, *more])
     x, y = _centre(zone)
     mine = [p for p in points if p.of == zone.name]
-    box = writer.element(
-        "IfcAirTerminalBox", zone.box, "VARIABLEFLOWPRESSUREDEPENDANT", Spot(room, x, y, zone.floor_z_m + zone.height_m + 0.2), brick="VAV"
-    )
     ceiling = zone.floor_z_m + zone.height_m - 0.1
+    box = _terminal(writer, zone, Spot(room, x, y, zone.floor_z_m + zone.height_m + 0.2))
     lights = writer.element("IfcLightFixture", zone.luminaires, "DIRECTIONSOURCE", Spot(room, x, y, ceiling), brick="Luminaire")
     writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", Spot(room, x + 1.0, y, ceiling), brick="Luminaire")
-    _control_elements(writer, box, [p for p in mine if p.owner == zone.box], Spot(room, x, y, zone.floor_z_m + 1.5))
+    if box is not None:
+        _control_elements(writer, box, [p for p in mine if p.owner == zone.box], Spot(room, x, y, zone.floor_z_m + 1.5))
     _control_elements(
         writer, lights, [p for p in mine if p.owner == zone.luminaires and p.row["ifc_class"] == "IfcSensor"], Spot(room, x, y, ceiling)
     )
@@ -138,12 +147,22 @@ def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[De
         if point.row["ifc_class"] == "IfcLightFixture":
             name = f"{zone.name}.light_{point.tag}"
             writer.mark(lights, _mark(point, name=name, brick=point.row["brick"]))
+    if not zone.air_handler:
+        return ()
     apart, under = _APART_M, zone.floor_z_m + zone.height_m - 0.1
     diffuser = writer.element(
         "IfcAirTerminal", f"SD {zone.name}", "DIFFUSER", Spot(room, x + apart, y + apart, under), brick="Air_Diffuser"
     )
     grille = writer.element("IfcAirTerminal", f"RG {zone.name}", "GRILLE", Spot(room, x - apart, y - apart, under), brick="Air_Diffuser")
     return box, diffuser, grille
+
+
+def _terminal(writer: ModelWriter, zone: ZoneDesign, spot: Spot) -> Entity | None:
+    """What brings air to the zone; None where nothing does."""
+    if zone.terminal == NOTHING:
+        return None
+    _, ifc_class, kind, brick = TERMINALS[zone.terminal]
+    return writer.element(ifc_class, zone.box, kind, spot, brick=brick)
 
 
 def _meters(writer: ModelWriter, building: Building, storey: Entity, points: list[DesignPoint]) -> None:

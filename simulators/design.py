@@ -22,9 +22,23 @@ METERS = {
 }
 
 
+LIGHTS = frozenset({"level", "level_now"})
+BOX, OUTLET, UNIT, NOTHING = "box", "outlet", "unit", "nothing"
+"""What brings air to a zone: a variable volume box, an outlet of constant flow, a unit of its own (fan coil, heater), or nothing."""
+TERMINALS = {
+    # kind -> (prefix of the name, IFC class, predefined type, Brick class)
+    BOX: ("VAV", "IfcAirTerminalBox", "VARIABLEFLOWPRESSUREDEPENDANT", "VAV"),
+    OUTLET: ("CAV", "IfcAirTerminalBox", "CONSTANTFLOW", "CAV"),
+    UNIT: ("UNIT", "IfcUnitaryEquipment", "USERDEFINED", "FCU"),
+}
+
+
 @dataclass(frozen=True)
 class ZoneDesign:
-    """A thermal zone with one room, one terminal box and one group of luminaires. `source` names objects of an EnergyPlus model by role."""
+    """A thermal zone with its terminal and one group of luminaires. `source` names objects of an EnergyPlus model by role.
+
+    `tags` are the rows of the table that it has, None: all. A zone with a multiplier stands for so many equal rooms.
+    """
 
     name: str
     storey: int
@@ -34,6 +48,15 @@ class ZoneDesign:
     air_handler: str
     daylit: bool
     source: Mapping[str, str] = field(default_factory=dict)
+    terminal: str = BOX
+    tags: frozenset[str] | None = None
+    multiplier: int = 1
+    people: tuple[str, ...] = ()  # objects of the EnergyPlus model
+    lamps: tuple[str, ...] = ()
+
+    def has(self, tag: str) -> bool:
+        """Whether the zone has the points of this row."""
+        return tag in self.tags if self.tags is not None else tag != "zn_lux" or self.daylit
 
     @property
     def area_m2(self) -> float:
@@ -42,7 +65,8 @@ class ZoneDesign:
 
     @property
     def box(self) -> str:
-        return f"VAV {self.name}"
+        """What carries the zone's points: its terminal, or its luminaires where it has none."""
+        return self.luminaires if self.terminal == NOTHING else f"{TERMINALS[self.terminal][0]} {self.name}"
 
     @property
     def luminaires(self) -> str:
@@ -51,11 +75,16 @@ class ZoneDesign:
 
 @dataclass(frozen=True)
 class AirHandlerDesign:
-    """An air handler with its own fan, on one storey."""
+    """An air handler with its own fan, on one storey; `tags` are the rows of the table that it has, None: all."""
 
     name: str
     storey: int
     source: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] | None = None
+
+    def has(self, tag: str) -> bool:
+        """Whether the air handler has the point of this row."""
+        return self.tags is None or tag in self.tags
 
 
 @dataclass(frozen=True)
@@ -67,6 +96,7 @@ class Building:
     zones: tuple[ZoneDesign, ...]
     air_handlers: tuple[AirHandlerDesign, ...]
     has_gas: bool = True
+    left_alone: tuple[str, ...] = ()  # what the model has and nobody can control from outside, one sentence each
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +127,11 @@ def design_points(building: Building) -> list[DesignPoint]:
         _bacnet(ahu.name, ahu.name, row, f"ahu_{n + 1}", used)
         for n, ahu in enumerate(building.air_handlers)
         for row in _rows("air_handler")
+        if ahu.has(row["tag"])
     ]
     for zone in building.zones:
-        tags = [r for r in _rows("zone") if zone.daylit or r["tag"] != "zn_lux"]
-        points += [_bacnet(zone.box, zone.name, row, f"floor_{zone.storey + 1}", used) for row in tags]
-        points += _lights(zone, used)
+        points += [_bacnet(zone.box, zone.name, row, f"floor_{zone.storey + 1}", used) for row in _rows("zone") if zone.has(row["tag"])]
+        points += _lights(zone, used) if zone.tags is None or zone.tags >= LIGHTS else []
     for place, (name, connection, unit, _, _) in METERS.items():
         if place != "gas_meter" or building.has_gas:
             points += _meter(place, name, connection, unit)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from simulators.energyplus import engine
 from simulators.energyplus.plant import EnergyPlusPlant
-from simulators.people import simulate_history
 from simulators.plant import SIMULATED_YEAR, Period, Plant
 from simulators.rc import RcPlant
 from simulators.rc_building import Asks, RcParameters, layout_from_graph
@@ -100,14 +99,15 @@ def people_before(
     known = {row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")}
     counters = {point: people for point, people in plant.counters.items() if point in known}
     first = month_day(start or read_settings(site).start, SIMULATED_YEAR)
-    occupancy = simulate_history(plant.counters, first, seed, days)
+    occupancy = plant.people(first - timedelta(days=days), days, seed)
     begin = datetime.combine(first, time(), site.zone)
     history_begin = begin - timedelta(days=days)
 
     def rows() -> Iterator[tuple[datetime, dict[str, int]]]:
         for n in range(days * 24 * 3600 // occupancy.step_s):
             counts = occupancy.at(n)
-            yield history_begin + timedelta(seconds=(n + 1) * occupancy.step_s), {point: counts[point] for point in counters}
+            at = history_begin + timedelta(seconds=(n + 1) * occupancy.step_s)
+            yield at, {point: counts[point.rpartition(".")[0]] for point in counters}
 
     return begin, rows()
 

@@ -17,6 +17,8 @@ SATURDAY = {"share": (0.15, 0.06), "arrive_h": (9.0, 0.8), "leave_h": (14.0, 1.2
 LUNCH_OUT_SHARE, LUNCH_H, LUNCH_SPREAD_H, LUNCH_LENGTH_H = 0.6, 12.1, 0.35, 0.75
 MEETINGS_A_DAY = 0.8  # mean per person
 MEETING_H = (0.5, 1.5)
+HABIT_LEVEL = (0.70, 0.20)  # share of a habit's people who come on a day: mean, spread by zone and day
+HABIT_CLOCK_H = 0.4  # spread of people's own clocks
 LATE_SHARE, LATE_H = 0.05, 2.0  # late workers stay on average so much longer
 
 
@@ -28,6 +30,10 @@ class Occupancy:
     step_s: int
     counts: Mapping[str, np.ndarray]
 
+    def joined(self, other: "Occupancy") -> "Occupancy":
+        """The zones of both."""
+        return Occupancy(self.start, self.step_s, {**self.counts, **other.counts})
+
     def at(self, step: int) -> dict[str, int]:
         """Head-count of every zone in a step, 0 the first."""
         return {zone: int(series[step]) for zone, series in self.counts.items()}
@@ -38,6 +44,40 @@ def simulate_people(zones: Mapping[str, float], start: date, days: int, seed: in
     per_day = [_day(zones, start + timedelta(days=n), seed, step_s) for n in range(days)]
     counts = {zone: np.concatenate([day[i] for day in per_day]) for i, zone in enumerate(zones)}
     return Occupancy(start, step_s, counts)
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A zone whose people come by a known habit: design people and the mean share of them that is there, for each step of the year."""
+
+    people: float
+    share: np.ndarray
+
+
+def simulate_presence(zones: Mapping[str, Presence], start: date, days: int, seed: int, step_s: int = 600) -> Occupancy:
+    """People of shops, schools, hotels: each zone-day has its own level, each person an own taste and an own clock.
+
+    The habit is the mean; on no day and in no zone do people follow it.
+    """
+    steps = DAY_S // step_s
+    counts = {key: np.zeros(days * steps, dtype=int) for key in zones}
+    for n in range(days):
+        day = start + timedelta(days=n)
+        for place, (key, presence) in enumerate(zones.items()):
+            rng = np.random.default_rng([seed, day.toordinal(), place])
+            counts[key][n * steps : (n + 1) * steps] = _presence_of_day(presence, day, rng, steps)
+    return Occupancy(start, step_s, counts)
+
+
+def _presence_of_day(presence: Presence, day: date, rng: np.random.Generator, steps: int) -> np.ndarray:
+    people = round(presence.people)
+    level = float(np.clip(rng.normal(*HABIT_LEVEL), 0.05, 1.0))
+    taste = rng.random(people)
+    late = np.rint(rng.normal(0.0, HABIT_CLOCK_H, people) * 3600 / (DAY_S / steps)).astype(int)
+    first = (day.timetuple().tm_yday - 1) * steps
+    moments = (first + np.arange(steps)[None, :] - late[:, None]) % presence.share.size
+    there: np.ndarray = (taste[:, None] < level * presence.share[moments]).sum(axis=0)
+    return there
 
 
 def simulate_history(zones: Mapping[str, float], before: date, seed: int, days: int) -> Occupancy:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
+from simulators.people import Occupancy
 from simulators.score import Score
 from simulators.weather import ForecastHour, Weather
 
@@ -55,6 +56,10 @@ class Plant(Protocol):
     @property
     def counters(self) -> Mapping[str, float]:
         """Points that count people, each with the people its zone is designed for; known before the start."""
+        ...
+
+    def people(self, start: date, days: int, seed: int) -> Occupancy:
+        """Who would be there in these days, by zone key: what the counters would have recorded before a start."""
         ...
 
     def reset(self) -> Step:

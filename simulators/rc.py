@@ -4,11 +4,11 @@ Savings are scored on EnergyPlus; this plant runs the same loop anywhere.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from simulators.people import simulate_people
+from simulators.people import Occupancy, simulate_people
 from simulators.plant import STEP_S, STEPS_PER_DAY, Period, Step
 from simulators.rc_building import Held, Outdoors, RcBuilding, RcLayout, RcParameters, relative_humidity, saturation_ratio
 from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, operating
@@ -40,7 +40,7 @@ class RcPlant:
         self._layout, self._period, self._seed, self._lux_target = layout, period, seed, lux_target
         self._start = period.begin
         self._people = {z.key: float(n) for z, n in zip(layout.zones, self.building.people, strict=True)}
-        self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
+        self._occupancy = self.people(period.start, period.days, seed)
         self._tally = Tally(STEP_S, len(layout.zones), lux_target)
         self._state = self.building.start(24.0, 0.009)
         self._meters_j: dict[str, float] = {}
@@ -48,6 +48,10 @@ class RcPlant:
         self._light_now = np.zeros(len(layout.zones))
         self._night_left_s = np.zeros(len(layout.air_handlers))
         self._done: int | None = None
+
+    def people(self, start: date, days: int, seed: int) -> Occupancy:
+        """Office people, one by one."""
+        return simulate_people(self._people, start, days, seed, STEP_S)
 
     @property
     def counters(self) -> Mapping[str, float]:

@@ -15,7 +15,9 @@ from controls.cycle import Cycle, CycleReport
 from controls.holding import ReleaseReport
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
+from simulators.direct import DirectDevices
 from simulators.plant import Plant, Step
+from simulators.safety import unsafe
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
 from twin.clock import SteppedClock, monotonic_s
@@ -52,6 +54,7 @@ class SiteParts:
     strategies: list[Strategy]
     records: Mapping[str, RecordMaker] = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
+    direct: bool = False  # devices in memory instead of on sockets, for long studies
 
 
 @dataclass
@@ -68,6 +71,7 @@ class RunReport:
     release: ReleaseReport | None = None
     score: Score | None = None
     design: Mapping[str, float] = field(default_factory=dict)  # of the equipment, as sized in this run
+    violations: int = 0  # values that we held outside what is safe, step by step
     stopped: bool = False  # by a person, before the period was over
 
     def count(self, cycle: CycleReport) -> None:
@@ -85,7 +89,8 @@ class RunningSite:
         self.parts = parts
         self.journal = Journal(parts.folder / "journal.db")
         self.history = History(parts.folder / "history.db")
-        self.devices = FieldDevices(parts.book, parts.site.connections, records=parts.records)
+        self.direct = DirectDevices(parts.book, parts.site.connections) if parts.direct else None
+        self.devices = self.direct or FieldDevices(parts.book, parts.site.connections, records=parts.records)
         self.report = RunReport()
 
     async def run(self, *, speed: float | None, stop: asyncio.Event) -> RunReport:
@@ -113,7 +118,9 @@ class RunningSite:
         self.journal.append(
             [Record("mode", step.at, {"mode": "automatic", "by": "simulation", "why": "a simulated site starts under control"})]
         )
-        cycle = Cycle(parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies)
+        cycle = Cycle(
+            parts.site, parts.graph, parts.book, self.journal, self.history, connections, clock, parts.strategies, direct=self.direct
+        )
         await cycle.open()
         watching = asyncio.create_task(cycle.watch())
         try:
@@ -124,7 +131,9 @@ class RunningSite:
                 await self._publish(step)
                 self.report.count(await cycle.step())
                 self._journal_score(step.at)
-                step = await asyncio.to_thread(parts.plant.step, await self.devices.held())
+                held = await self.devices.held()
+                self.report.violations += len(unsafe(held, parts.plant.own_schedule(step.at), parts.book))
+                step = await asyncio.to_thread(parts.plant.step, held)
                 if speed is not None and clock.now() - self.report.began >= PACED_AFTER:
                     await self._pace(begun_s, speed, stop)
             self.report.score = parts.plant.score()

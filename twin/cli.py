@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "check": ("twin.commands:check", "every consistency check of a site, all findings at once"),
     "discover": ("controls.discover_commands:discover_", "devices and objects on the site's buses, matched with the twin"),
     "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
+    "benchmark": ("simulators.benchmark_commands:benchmark", "buildings, weathers, periods and controllers, one row of key figures each"),
+    "site-from-energyplus": ("simulators.site_commands:site_from_energyplus", "a whole simulated site from any EnergyPlus model"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
     "read": ("controls.point_commands:read", "look at points, as the controller or the wire shows them"),

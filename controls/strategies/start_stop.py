@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from controls.strategies.setpoints import Band, comfort_band
 from controls.strategies.tuning import Tuning
-from controls.strategies.watch import AirHandlerSeen, Seen, Watch, rising
+from controls.strategies.watch import AirHandlerSeen, Seen, Watch, ZoneSeen, rising
 from twin.words import Image, Request
 
 ON, OFF = 1.0, 0.0
@@ -59,7 +59,8 @@ class StartStop:
         if any(z.people is not None and z.people > 0 for z in handler.zones):
             return True, "people are present"
         expected = self._working_hours(seen.now)
-        if any(z.people is None for z in handler.zones):
+        counted = _counted(handler)
+        if any(z.people is None for z in counted):
             return (True, "a counter is silent in working hours: people may be present") if expected else (None, "")
         if arrival is None or departure is None:
             return False, "nobody is present and nobody is expected today"
@@ -71,7 +72,7 @@ class StartStop:
             and arrival - timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)) <= local < arrival
         ):
             return True, f"it has started for the people expected from {arrival:%H:%M}"
-        empty_min = min((z.empty_min for z in handler.zones), default=0.0)
+        empty_min = min((z.empty_min for z in counted), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
             return True, f"people are expected until {departure:%H:%M}"
@@ -112,6 +113,11 @@ class StartStop:
             return False, f"started {starts} times today already: the night cycle serves who is still here"
         self._runs[key] = Run(wanted, now, day, starts + int(wanted))
         return wanted, why
+
+
+def _counted(handler: AirHandlerSeen) -> tuple[ZoneSeen, ...]:
+    """The zones with a counter of people; all, where none has one. A corridor without a counter is not a counter that is silent."""
+    return tuple(z for z in handler.zones if z.zone.people is not None) or handler.zones
 
 
 def lead_h(handler: AirHandlerSeen, band: Band, rh_percent_max: float, tuning: Tuning) -> float:

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from simulators.design import AirHandlerDesign, Building, ZoneDesign
+from simulators.design import BOX, AirHandlerDesign, Building, ZoneDesign
+from simulators.energyplus.own import OwnControl, managers_of
 from simulators.plant import Period
-from simulators.schedules import COOLING_ON_C, HEATING_ON_C, MINIMUM_FLOW_PERCENT, SUPPLY_C
 from simulators.weather import DesignConditions, Weather
 from twin.errors import SiteError
 from twin.words import slug
@@ -21,6 +21,9 @@ STEPS_PER_HOUR = 6
 OUTDOOR_CO2_PPM = 420
 CO2_M3_S_W = 3.82e-8  # a person's CO2 per W of activity (ASHRAE 62.1)
 WORK_PLANE_M = 0.76
+HEATING_ONLY, COOLING_ONLY, DUAL = 1, 2, 4  # the engine's numbers of thermostat kinds
+ALWAYS = "wattproof.always_on"
+THERMOSTAT_KIND = "wattproof.thermostat_kind_"
 FAN_FIXED = (0.0013, 0.1470, 0.9506, -0.0998, 0.0)
 """Fan power share by flow share at a fixed static pressure (ASHRAE 90.1 appendix G)."""
 FAN_RESET = (0.040759894, 0.08804497, -0.07292612, 0.943739823, 0.0)
@@ -37,21 +40,27 @@ VARIABLES = (
     "Air System Outdoor Air Mass Flow Rate", "Site Outdoor Air Drybulb Temperature", "Site Outdoor Air Relative Humidity",
 )  # fmt: skip
 
+CHECKED_METERS = ("Electricity:Facility", "NaturalGas:Facility")
+"""What the engine adds up itself over the run: our totals must be the same."""
 
-def edit(model: Model, building: Building, period: Period, weather: Weather, variant: str) -> None:
-    """Change the model in place. `variant` code brings its economizer and fan curve; everything else is equal for all."""
+
+def edit(model: Model, building: Building, own: OwnControl, period: Period, weather: Weather, variant: str) -> None:
+    """Change the model in place. `variant` code keeps the model's economizer and has a good fan curve; all else is equal for all."""
     for kind in [k for k in model if k.startswith(REMOVED)]:
         del model[kind]
     _set_period(model, period)
     _set_place(model, weather)
     for handler in building.air_handlers:
-        _edit_air_handler(model, handler, variant)
+        _edit_air_handler(model, handler, own, variant)
     for zone in building.zones:
-        _edit_zone(model, zone)
+        _edit_zone(model, zone, own)
     _add_comfort(model)
     _add_co2(model)
     model["Output:Variable"] = {
         f"v{i}": {"key_value": "*", "variable_name": name, "reporting_frequency": "Annual"} for i, name in enumerate(VARIABLES)
+    }
+    model["Output:Meter:MeterFileOnly"] = {
+        f"m{i}": {"key_name": name, "reporting_frequency": "RunPeriod"} for i, name in enumerate(CHECKED_METERS)
     }
 
 
@@ -120,17 +129,60 @@ def _design_days(design: DesignConditions, elevation_m: float) -> Iterable[tuple
         yield name, {**common, **cooling, "maximum_dry_bulb_temperature": dry, "wetbulb_or_dewpoint_at_maximum_dry_bulb": wet}
 
 
-def _edit_air_handler(model: Model, handler: AirHandlerDesign, variant: str) -> None:
+def _edit_air_handler(model: Model, handler: AirHandlerDesign, own: OwnControl, variant: str) -> None:
     key, source = slug(handler.name), handler.source
     running = lever(f"{key}.fan_run", model, 1)
-    _own_fan(model, source["fan"], running, FAN_RESET if variant == "code" else FAN_FIXED)
-    for manager in _night_cycles(model, source["loop"]):
-        manager["fan_schedule_name"] = running
-    model["Controller:OutdoorAir"][source["oa_controller"]].update(
-        economizer_control_type="DifferentialDryBulb" if variant == "code" else "NoEconomizer",
-        minimum_outdoor_air_schedule_name=lever(f"{key}.oa_share", model, 1),
+    if source["variable"]:
+        _own_fan(model, source["fan"], running, FAN_RESET if variant == "code" else FAN_FIXED)
+        _own_supply_setpoint(model, source["supply_node"], lever(f"{key}.sa_t_sp", model, float(own.air_handlers[key].supply_c[0])))
+    elif source["unit"] and source["fan_kind"] != "Fan:ConstantVolume":
+        _own_unit(model, handler, running)
+    else:
+        model[source["fan_kind"]][source["fan"]]["availability_schedule_name"] = running
+    if not source["unit"]:
+        _serve_at_night(model, handler, running)
+    if handler.has("oa_f_sp"):
+        controller = model["Controller:OutdoorAir"][source["oa_controller"]]
+        for field in ("mechanical_ventilation_controller_name", "minimum_fraction_of_outdoor_air_schedule_name"):
+            controller.pop(field, None)
+        if variant != "code":
+            controller["economizer_control_type"] = "NoEconomizer"
+        controller["minimum_outdoor_air_schedule_name"] = lever(f"{key}.oa_share", model, 1)
+
+
+def _own_unit(model: Model, handler: AirHandlerDesign, running: str) -> None:
+    """A packaged unit: its fan runs through while the lever is on, else only when the thermostat calls, as its own `auto` does."""
+    source = handler.source
+    always = lever(ALWAYS, model, 1)
+    model[source["unit_kind"]][source["unit"]].update(
+        supply_air_fan_operating_mode_schedule_name=running, availability_schedule_name=always
     )
-    _own_supply_setpoint(model, source["supply_node"], lever(f"{key}.sa_t_sp", model, SUPPLY_C))
+    model[source["fan_kind"]][source["fan"]]["availability_schedule_name"] = always
+    for manager in managers_of(model, source["loop"], "AvailabilityManager:NightCycle"):
+        manager["fan_schedule_name"] = always
+    for manager in managers_of(model, source["loop"], "AvailabilityManager:Scheduled"):
+        manager["schedule_name"] = always
+
+
+def _serve_at_night(model: Model, handler: AirHandlerDesign, running: str) -> None:
+    """A night cycle for any zone beside the fan's lever; a loop without one gets it."""
+    loop = handler.source["loop"]
+    cycles = managers_of(model, loop, "AvailabilityManager:NightCycle")
+    for manager in managers_of(model, loop, "AvailabilityManager:Scheduled"):
+        manager["schedule_name"] = running
+    for manager in cycles:
+        manager["fan_schedule_name"] = running
+    if cycles:
+        return
+    name = f"{slug(handler.name)}.night_cycle"
+    model.setdefault("AvailabilityManager:NightCycle", {})[name] = {
+        "applicability_schedule_name": lever(ALWAYS, model, 1), "fan_schedule_name": running, "control_type": "CycleOnAny",
+        "thermostat_tolerance": 1.0, "cycling_run_time_control_type": "FixedRunTime", "cycling_run_time": 1800,
+    }  # fmt: skip
+    model.setdefault("AvailabilityManagerAssignmentList", {})[f"{name}.list"] = {
+        "managers": [{"availability_manager_object_type": "AvailabilityManager:NightCycle", "availability_manager_name": name}]
+    }
+    model["AirLoopHVAC"][loop]["availability_manager_list_name"] = f"{name}.list"
 
 
 def _own_fan(model: Model, name: str, running: str, curve: tuple[float, ...]) -> None:
@@ -158,22 +210,13 @@ def _own_fan(model: Model, name: str, running: str, curve: tuple[float, ...]) ->
                 part["component_object_type"] = "Fan:VariableVolume"
 
 
-def _night_cycles(model: Model, loop: str) -> list[Model]:
-    """The night-cycle managers in the air loop's own list of availability managers."""
-    lists = {n.lower(): o for n, o in model.get("AvailabilityManagerAssignmentList", {}).items()}
-    managers = {n.lower(): o for n, o in model.get("AvailabilityManager:NightCycle", {}).items()}
-    own = lists.get(model["AirLoopHVAC"][loop].get("availability_manager_list_name", "").lower(), {"managers": []})
-    names = [m["availability_manager_name"].lower() for m in own["managers"]]
-    return [managers[n] for n in names if n in managers]
-
-
 def _own_supply_setpoint(model: Model, node: str, schedule: str) -> None:
     """One scheduled manager on the supply node, in place of any other that sets it."""
     nodes = {node.lower()} | {
         n.lower() for n, o in model.get("NodeList", {}).items() if [x["node_name"].lower() for x in o["nodes"]] == [node.lower()]
     }
-    for kind in [k for k in model if k.startswith("SetpointManager:")]:
-        for name in [n for n, o in model[kind].items() if o.get("setpoint_node_or_nodelist_name", "").lower() in nodes]:
+    for kind in [k for k in model if k.startswith("SetpointManager:") and "Humidity" not in k]:
+        for name in [n for n, o in model[kind].items() if _sets_temperature(o, nodes)]:
             del model[kind][name]
         if not model[kind]:
             del model[kind]
@@ -184,21 +227,53 @@ def _own_supply_setpoint(model: Model, node: str, schedule: str) -> None:
     }
 
 
-def _edit_zone(model: Model, zone: ZoneDesign) -> None:
-    key = slug(zone.name)
-    model["ThermostatSetpoint:DualSetpoint"][zone.source["thermostat"]].update(
-        heating_setpoint_temperature_schedule_name=lever(f"{key}.htg_sp", model, HEATING_ON_C),
-        cooling_setpoint_temperature_schedule_name=lever(f"{key}.clg_sp", model, COOLING_ON_C),
-    )
-    box = model["AirTerminal:SingleDuct:VAV:Reheat"][zone.source["box"]]
-    box.pop("constant_minimum_air_flow_fraction", None)
-    box.pop("fixed_minimum_air_flow_rate", None)
-    box.update(
-        zone_minimum_air_flow_input_method="Scheduled",
-        minimum_air_flow_fraction_schedule_name=lever(f"{key}.min_flow", model, MINIMUM_FLOW_PERCENT / 100),
-    )
-    if zone.daylit:
+def _sets_temperature(manager: Model, nodes: set[str]) -> bool:
+    return manager.get("setpoint_node_or_nodelist_name", "").lower() in nodes and "Humidity" not in manager.get("control_variable", "")
+
+
+def _edit_zone(model: Model, zone: ZoneDesign, own: OwnControl) -> None:
+    key, mine = slug(zone.name), own.zones[slug(zone.name)]
+    _own_thermostat(model, zone, own)
+    if zone.terminal == BOX:
+        box = model[zone.source["box_kind"]][zone.source["box"]]
+        box.pop("constant_minimum_air_flow_fraction", None)
+        box.pop("fixed_minimum_air_flow_rate", None)
+        box.update(
+            zone_minimum_air_flow_input_method="Scheduled",
+            minimum_air_flow_fraction_schedule_name=lever(f"{key}.min_flow", model, mine.minimum_flow_percent / 100),
+        )
+    if zone.has("zn_lux"):
         _add_light_sensor(model, zone)
+
+
+def _own_thermostat(model: Model, zone: ZoneDesign, own: OwnControl) -> None:
+    """A thermostat of the zone's own in place of one that it may share, with the setpoints that it had."""
+    key, mine = slug(zone.name), own.zones[slug(zone.name)]
+    name = f"{key}.thermostat"
+    levers = {}
+    if mine.heating_c is not None:
+        levers["heating"] = lever(f"{key}.htg_sp", model, float(mine.heating_c.max()))
+    if mine.cooling_c is not None:
+        levers["cooling"] = lever(f"{key}.clg_sp", model, float(mine.cooling_c.min()))
+    if not levers:
+        return
+    if len(levers) == 2:
+        kind, number = "ThermostatSetpoint:DualSetpoint", DUAL
+        setpoint = {f"{what}_setpoint_temperature_schedule_name": schedule for what, schedule in levers.items()}
+    else:
+        what, schedule = next(iter(levers.items()))
+        kind, number = f"ThermostatSetpoint:Single{what.capitalize()}", HEATING_ONLY if what == "heating" else COOLING_ONLY
+        setpoint = {"setpoint_temperature_schedule_name": schedule}
+    model.setdefault(kind, {})[name] = setpoint
+    control = model["ZoneControl:Thermostat"][zone.source["thermostat"]]
+    for n in range(2, 5):
+        control.pop(f"control_{n}_object_type", None)
+        control.pop(f"control_{n}_name", None)
+    control.update(
+        control_1_object_type=kind,
+        control_1_name=name,
+        control_type_schedule_name=lever(f"{THERMOSTAT_KIND}{number}", model, number),
+    )
 
 
 def _add_light_sensor(model: Model, zone: ZoneDesign) -> None:
@@ -248,10 +323,8 @@ def _add_co2(model: Model) -> None:
 
 
 def design_people(model: Model, building: Building) -> dict[str, float]:
-    """Design people of each zone by its key, from the model's People objects; 0 where a zone has none."""
-    return {
-        slug(zone.name): _people(model["People"][zone.source["people"]], zone) if zone.source["people"] else 0.0 for zone in building.zones
-    }
+    """Design people of each zone by its key, from the model's People objects, all its equal rooms together; 0 where a zone has none."""
+    return {slug(zone.name): zone.multiplier * sum(_people(model["People"][p], zone) for p in zone.people) for zone in building.zones}
 
 
 def _people(people: Model, zone: ZoneDesign) -> float:

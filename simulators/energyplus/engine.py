@@ -11,6 +11,7 @@ from typing import Any
 
 from twin.errors import MissingError, SiteError
 
+MODEL_VERSION = "25.2"  # what the engine in the wheel reads
 RUN_PERIOD = 3  # kind_of_sim of a weather-file run period; the others are sizing
 
 
@@ -29,6 +30,11 @@ def load_api() -> Any:
     return EnergyPlusAPI()
 
 
+def version() -> str:
+    """The engine's own version and build."""
+    return str(load_api().functional.ep_version()).split("\\")[0]
+
+
 def shipped(kind: str, name: str) -> Path:
     """A building model ('models') or weather file ('weather') that comes inside the wheel, by its name there."""
     load_api()
@@ -38,6 +44,26 @@ def shipped(kind: str, name: str) -> Path:
     if name not in tables[kind]:
         raise SiteError(f"{name!r} is not among the {kind} in the EnergyPlus wheel; choose one of {', '.join(sorted(tables[kind]))}")
     return Path(tables[kind][name])
+
+
+def find_file(kind: str, name: str) -> Path:
+    """A model ('models') or weather file ('weather') by path, by its name in the wheel, or by its file's name there."""
+    if Path(name).expanduser().is_file():
+        return Path(name).expanduser().resolve()
+    from_wheel = {path.stem: path for path in _in_wheel(kind)}
+    if name in from_wheel:
+        return from_wheel[name]
+    if "/" in name or Path(name).suffix.lower() in (".idf", ".epjson", ".epw"):
+        raise SiteError(f"{name}: no such file; give a path that exists, or a name in the EnergyPlus wheel")
+    return shipped(kind, name)
+
+
+def _in_wheel(kind: str) -> list[Path]:
+    load_api()
+    from pyenergyplus import dataset
+
+    tables = {"models": [*dataset.ref_models.values(), *dataset.ashrae_models.values()], "weather": dataset.weather_files.values()}
+    return [Path(path) for path in tables[kind]]
 
 
 def load_model(path: Path, folder: Path) -> dict[str, Any]:
@@ -55,7 +81,13 @@ def load_model(path: Path, folder: Path) -> dict[str, Any]:
         path = folder / (path.stem + ".epJSON")
         if code or not path.is_file():
             raise SiteError(f"{path.stem}: EnergyPlus could not convert the model (code {code}); is it of version 25.2?")
-    model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SiteError(f"{path}: not readable as epJSON ({error}); give an .idf or .epJSON file of version {MODEL_VERSION}") from None
+    found = next(iter(model.get("Version", {}).values()), {}).get("version_identifier") if isinstance(model, dict) else None
+    if found != MODEL_VERSION:
+        raise SiteError(f"{path}: the model is of EnergyPlus version {found or '(none said)'}, expected {MODEL_VERSION}; update it first")
     return model
 
 
@@ -178,3 +210,18 @@ def _severe(folder: Path) -> str:
     text = path.read_text(encoding="latin-1") if path.is_file() else ""
     lines = [line.strip(" *") for line in text.splitlines() if "Severe" in line or "Fatal" in line]
     return "; ".join(lines[:3]) or "no message"
+
+
+def run_totals(folder: Path) -> dict[str, float]:
+    """Joules of the whole run period by meter, as the engine's own meter file has them; empty where it wrote none."""
+    path = folder / "eplusout.mtr"
+    lines = path.read_text(encoding="latin-1").splitlines() if path.is_file() else []
+    names: dict[str, str] = {}
+    totals = {}
+    for line in lines:
+        number, _, rest = line.partition(",")
+        if "!RunPeriod" in rest and "[J]" in rest:
+            names[number] = rest.split(",", 1)[1].split(" [J]")[0]
+        elif number in names:
+            totals[names[number]] = float(rest.split(",", 1)[0])
+    return totals

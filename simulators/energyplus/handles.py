@@ -32,6 +32,8 @@ class Sizing:
     people: Mapping[str, float]
     light_w: Mapping[str, float]
     area_m2: Mapping[str, float]
+    lamps_w: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by zone and Lights object
+    people_share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by zone and People object, of one room's people
 
 
 @dataclass
@@ -43,8 +45,8 @@ class Handles:
     oa_share: dict[str, int] = field(default_factory=dict)  # air handler -> share of the design minimum
     oa_flow: dict[str, int] = field(default_factory=dict)  # air handler -> outdoor air mass flow
     pressure: dict[str, int] = field(default_factory=dict)
-    people: dict[str, int] = field(default_factory=dict)
-    lights: dict[str, int] = field(default_factory=dict)
+    people: dict[str, dict[str, int]] = field(default_factory=dict)  # zone -> People object -> actuator
+    lights: dict[str, dict[str, int]] = field(default_factory=dict)  # zone -> Lights object -> actuator
     pmv: dict[str, int] = field(default_factory=dict)
     meters: dict[str, int] = field(default_factory=dict)
 
@@ -55,37 +57,47 @@ def find_handles(x: Exchange, zones: Mapping[str, ZoneDesign], handlers: Mapping
     for key, zone in zones.items():
         _find_zone(x, found, key, zone)
     for key, handler in handlers.items():
-        source = handler.source
-        found.readings |= {
-            f"{key}.sa_t": x.variable("System Node Temperature", source["supply_node"]),
-            f"{key}.ra_t": x.variable("System Node Temperature", source["return_node"]),
-            f"{key}.sa_f": x.variable("System Node Standard Density Volume Flow Rate", source["supply_node"]),
-            f"{key}.oa_f": x.variable("Air System Outdoor Air Mass Flow Rate", source["loop"]),
-            f"{key}.oa_t": x.variable("Site Outdoor Air Drybulb Temperature", "Environment"),
-            f"{key}.oa_rh": x.variable("Site Outdoor Air Relative Humidity", "Environment"),
-        }
-        for tag in ("fan_run", "sa_t_sp"):
-            found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
-        found.oa_share[key] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.oa_share")
-        found.oa_flow[key] = x.actuator(AIR, "Air Mass Flow Rate", source["oa_controller"])
-        found.pressure[key] = x.actuator("Fan", "Fan Pressure Rise", source["fan"])
+        _find_air_handler(x, found, key, handler)
     _find_meters(x, found)
     return found
 
 
+def _find_air_handler(x: Exchange, found: Handles, key: str, handler: AirHandlerDesign) -> None:
+    source = handler.source
+    found.readings |= {
+        f"{key}.sa_t": x.variable("System Node Temperature", source["supply_node"]),
+        f"{key}.ra_t": x.variable("System Node Temperature", source["return_node"]),
+        f"{key}.sa_f": x.variable("System Node Standard Density Volume Flow Rate", source["supply_node"]),
+        f"{key}.oa_t": x.variable("Site Outdoor Air Drybulb Temperature", "Environment"),
+        f"{key}.oa_rh": x.variable("Site Outdoor Air Relative Humidity", "Environment"),
+    }
+    for tag in ("fan_run", "sa_t_sp"):
+        if handler.has(tag):
+            found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
+    if handler.has("oa_f_sp"):
+        found.readings[f"{key}.oa_f"] = x.variable("Air System Outdoor Air Mass Flow Rate", source["loop"])
+        found.oa_share[key] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.oa_share")
+        found.oa_flow[key] = x.actuator(AIR, "Air Mass Flow Rate", source["oa_controller"])
+    if handler.has("sa_p_sp"):
+        found.pressure[key] = x.actuator("Fan", "Fan Pressure Rise", source["fan"])
+
+
 def _find_zone(x: Exchange, found: Handles, key: str, zone: ZoneDesign) -> None:
-    name, people = zone.source["zone"], zone.source["people"]
-    found.readings |= {f"{key}.{tag}": x.variable(variable, name) for tag, variable in ZONE_VARIABLES.items()}
-    found.readings[f"{key}.sa_f"] = x.variable("System Node Standard Density Volume Flow Rate", zone.source["box_outlet"])
-    if zone.daylit:
+    name = zone.source["zone"]
+    found.readings |= {f"{key}.{tag}": x.variable(variable, name) for tag, variable in ZONE_VARIABLES.items() if zone.has(tag)}
+    if zone.has("sa_f"):
+        found.readings[f"{key}.sa_f"] = x.variable("System Node Standard Density Volume Flow Rate", zone.source["box_outlet"])
+    if zone.has("zn_lux"):
         found.readings[f"{key}.zn_lux"] = x.variable("Daylighting Reference Point 1 Illuminance", f"{key}.daylight")
     for tag in ("htg_sp", "clg_sp", "min_flow"):
-        found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
-    if people:
-        found.people[key] = x.actuator("People", "Number of People", people)
-        found.pmv[key] = x.variable("Zone Thermal Comfort Fanger Model PMV", people)
-    if zone.source["lights"]:
-        found.lights[key] = x.actuator("Lights", "Electricity Rate", zone.source["lights"])
+        if zone.has(tag):
+            found.schedules[f"{key}.{tag}"] = x.actuator("Schedule:Constant", "Schedule Value", f"{key}.{tag}")
+    if zone.people:
+        found.people[key] = {p: x.actuator("People", "Number of People", p) for p in zone.people}
+    if zone.people and zone.has("zn_t"):
+        found.pmv[key] = x.variable("Zone Thermal Comfort Fanger Model PMV", zone.people[0])
+    if zone.lamps:
+        found.lights[key] = {lamp: x.actuator("Lights", "Electricity Rate", lamp) for lamp in zone.lamps}
 
 
 def _find_meters(x: Exchange, found: Handles) -> None:
@@ -99,15 +111,18 @@ def _find_meters(x: Exchange, found: Handles) -> None:
 def read_sizing(x: Exchange, zones: Mapping[str, ZoneDesign], handlers: Mapping[str, AirHandlerDesign], elevation_m: float) -> Sizing:
     """Design values after sizing."""
     density = standard_density(elevation_m)
-    peopled = {k: z.source["people"] for k, z in zones.items() if z.source["people"]}
-    lit = {k: z.source["lights"] for k, z in zones.items() if z.source["lights"]}
+    people = {k: {p: x.internal("People Count Design Level", p) for p in z.people} for k, z in zones.items()}
+    lamps = {k: {lamp: x.internal("Lighting Power Design Level", lamp) for lamp in z.lamps} for k, z in zones.items()}
+    outdoor = {k: h for k, h in handlers.items() if h.has("oa_f_sp")}
     return Sizing(
         {k: x.internal("Fan Maximum Mass Flow Rate", h.source["fan"]) / density for k, h in handlers.items()},
-        {k: x.internal(f"{AIR} Minimum Mass Flow Rate", h.source["oa_controller"]) / density for k, h in handlers.items()},
-        {k: x.internal("Fan Nominal Pressure Rise", h.source["fan"]) for k, h in handlers.items()},
-        {k: x.internal("People Count Design Level", peopled[k]) if k in peopled else 0.0 for k in zones},
-        {k: x.internal("Lighting Power Design Level", lit[k]) if k in lit else 0.0 for k in zones},
+        {k: x.internal(f"{AIR} Minimum Mass Flow Rate", h.source["oa_controller"]) / density for k, h in outdoor.items()},
+        {k: x.internal("Fan Nominal Pressure Rise", h.source["fan"]) for k, h in handlers.items() if h.has("sa_p_sp")},
+        {k: zones[k].multiplier * sum(part.values()) for k, part in people.items()},
+        {k: sum(part.values()) for k, part in lamps.items()},
         {k: x.internal("Zone Floor Area", z.source["zone"]) for k, z in zones.items()},
+        lamps,
+        {k: {p: n / (sum(part.values()) or 1.0) for p, n in part.items()} for k, part in people.items()},
     )
 
 

@@ -1,22 +1,26 @@
 """A simulated building judged by EnergyPlus: the engine owns its loop and calls us, so it runs in a thread and hands over once a step."""
 
 import json
+import math
 import queue
 import tempfile
 import threading
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+
+import numpy as np
 
 from simulators.design import Building, ZoneDesign
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
 from simulators.energyplus.editing import design_people, edit, needed_pressure_share
 from simulators.energyplus.engine import Exchange, RunStopped
-from simulators.energyplus.handles import Handles, Sizing, end_uses, find_handles, read_sizing, standard_density
-from simulators.people import simulate_people
+from simulators.energyplus.handles import FACILITY, Handles, Sizing, end_uses, find_handles, read_sizing, standard_density
+from simulators.energyplus.own import ZoneOwn, read_own
+from simulators.people import Occupancy, Presence, simulate_people, simulate_presence
 from simulators.plant import STEP_S, STEPS_PER_DAY, Period, Step
-from simulators.schedules import MINIMUM_FLOW_PERCENT, SUPPLY_C, VARIANTS, operating
+from simulators.schedules import VARIANTS
 from simulators.score import Score, Tally, ZoneFacts, lamp_lux
 from simulators.weather import ForecastHour, read_epw
 from twin.errors import SiteError, StateError
@@ -25,6 +29,9 @@ from twin.words import slug
 ENGINE_WAIT_S = 300  # sizing and warm-up of a big model take under a minute, a step some milliseconds
 HELD_WAIT_S = 3600  # a person may look at a paused site for long; then the engine ends by itself
 CLOSE_WAIT_S = 60
+METER_OF = {meter: use for use, meter in FACILITY.items()}
+METER_TOLERANCE = 1e-6  # the meter file has fewer digits than a double
+OWN_HANDLER_TAGS = ("sa_t_sp", "oa_f_sp", "sa_p_sp")
 NATIVE_TOLERANCE = 1e-3  # a design value that went over the wire as float32 is still the design value
 
 
@@ -47,7 +54,8 @@ class EnergyPlusPlant:
             edited = engine.load_model(model, Path(self._folder.name))
             self.building: Building = read_building(edited, model.stem)
             self._people = design_people(edited, self.building)
-            edit(edited, self.building, period, self.weather, variant)
+            self._own = read_own(edited, self.building, variant)
+            edit(edited, self.building, self._own, period, self.weather, variant)
             self._model = Path(self._folder.name) / "edited.epJSON"
             self._model.write_text(json.dumps(edited), encoding="utf-8")
         except BaseException:
@@ -55,10 +63,10 @@ class EnergyPlusPlant:
             raise
         self._zones: dict[str, ZoneDesign] = {slug(z.name): z for z in self.building.zones}
         self._handlers = {slug(h.name): h for h in self.building.air_handlers}
-        self._tally = Tally(STEP_S, len(self._zones), lux_target)
+        self._tally = Tally(STEP_S, sum(z.has("zn_t") for z in self._zones.values()), lux_target)
         self._handles: Handles | None = None
         self._sizing: Sizing | None = None
-        self._occupancy = simulate_people(self._people, period.start, period.days, seed, STEP_S)
+        self._occupancy = self.people(period.start, period.days, seed)
         self._held: Mapping[str, float] = {}
         self._light_now: dict[str, float] = {}
         self._used_j: dict[str, float] = {}
@@ -94,18 +102,23 @@ class EnergyPlusPlant:
 
     def own_schedule(self, at: datetime) -> dict[str, float]:
         """The building's own control at a site time; outdoor air is the design minimum (code adds its economizer inside the model)."""
-        sizing, now = self.sizing, operating(self.variant, at)
-        values: dict[str, float] = {}
-        for handler in self._handlers:
-            values[f"{handler}.fan_run"] = float(now.fan_on)
-            values[f"{handler}.sa_t_sp"] = SUPPLY_C
-            values[f"{handler}.oa_f_sp"] = sizing.minimum_outdoor_air_m3_s[handler] if now.outdoor_air_on else 0.0
-            values[f"{handler}.sa_p_sp"] = sizing.fan_pressure_pa[handler]
-        for zone in self._zones:
-            values[f"{zone}.htg_sp"], values[f"{zone}.clg_sp"] = now.heating_c, now.cooling_c
-            values[f"{zone}.min_flow"] = MINIMUM_FLOW_PERCENT
-            values[f"{zone}.light_level"] = now.light_percent
-        return values
+        sizing = self.sizing
+        values = self._own.values(at, sizing.lamps_w)
+        for key, handler in self._handlers.items():
+            share = values.pop(f"{key}.oa_share")
+            values[f"{key}.oa_f_sp"] = share * sizing.minimum_outdoor_air_m3_s.get(key, 0.0)
+            values[f"{key}.sa_p_sp"] = sizing.fan_pressure_pa.get(key, 0.0)
+            for tag in OWN_HANDLER_TAGS:
+                if not handler.has(tag):
+                    del values[f"{key}.{tag}"]
+        return {p: v for p, v in values.items() if not p.endswith(".min_flow") or self._zones[p.removesuffix(".min_flow")].has("min_flow")}
+
+    def people(self, start: date, days: int, seed: int) -> Occupancy:
+        """The people of these days: one by one in offices, elsewhere about as many as the model's own schedules say."""
+        own = self._own.zones
+        office = {k: n for k, n in self._people.items() if own[k].office or not own[k].people}
+        others = {k: Presence(self._people[k], _mean_presence(own[k])) for k in self._people if k not in office}
+        return simulate_people(office, start, days, seed, STEP_S).joined(simulate_presence(others, start, days, seed, STEP_S))
 
     def score(self) -> Score:
         """Energy and comfort of the steps done."""
@@ -144,7 +157,7 @@ class EnergyPlusPlant:
     @property
     def counters(self) -> Mapping[str, float]:
         """Points that count people, with the design people of their zones."""
-        return {f"{zone}.zn_occ": people for zone, people in self._people.items()}
+        return {f"{zone}.zn_occ": people for zone, people in self._people.items() if self._zones[zone].people}
 
     # -- in the engine's thread -------------------------------------------------------------------------------------------
 
@@ -154,10 +167,19 @@ class EnergyPlusPlant:
             expected = self._period.days * STEPS_PER_DAY
             if self._done != expected and not self._stopped:
                 raise SiteError(f"EnergyPlus ran {self._done} steps where {expected} were asked for; check the run period")
+            if not self._stopped:
+                self._check_meters()
         except BaseException as error:  # noqa: BLE001  (carried to the thread that drives the plant)
             self._failure = error
         finally:
             self._outbox.put(None)
+
+    def _check_meters(self) -> None:
+        """Our totals against those that the engine added up itself over the run."""
+        for meter, joules in engine.run_totals(Path(self._folder.name)).items():
+            ours = self._meters_j.get(METER_OF[meter], 0.0)
+            if not math.isclose(ours, joules, rel_tol=METER_TOLERANCE, abs_tol=1.0):
+                raise SiteError(f"{meter}: {ours:.0f} J added up step by step, {joules:.0f} J by the engine's own meter; the run is void")
 
     def _begin(self, x: Exchange) -> None:
         """Start of a zone step: decide what is held in it."""
@@ -189,7 +211,7 @@ class EnergyPlusPlant:
         held = self.own_schedule(self._at(self._step))
         if not self._warmed:
             self._warmed = True
-            held |= {f"{zone}.min_flow": 0.0 for zone in self._zones}
+            held |= {point: 0.0 for point in held if point.endswith(".min_flow")}
         return held
 
     def _end(self, x: Exchange) -> None:
@@ -232,23 +254,27 @@ class EnergyPlusPlant:
         assert handles is not None
         for point, handle in handles.schedules.items():
             x.set(handle, held[point] / 100 if point.endswith(".min_flow") else held[point])
-        for key in self._handlers:
+        for key in handles.oa_flow:
             self._hold_outdoor_air(x, handles, key, held[f"{key}.oa_f_sp"])
+        for key in handles.pressure:
             self._hold_pressure(x, handles, key, held[f"{key}.sa_p_sp"])
         counts = occupancy.at(self._step)
-        for key, handle in handles.people.items():
-            x.set(handle, float(counts[key]))
-        own = operating(self.variant, self._at(self._step)).light_percent
-        for key, handle in handles.lights.items():
+        for key, actuators in handles.people.items():
+            for name, handle in actuators.items():
+                x.set(handle, float(counts[key]) * sizing.people_share[key][name] / self._zones[key].multiplier)
+        own = self._own.values(self._at(self._step), sizing.lamps_w)
+        for key, actuators in handles.lights.items():
             level = held[f"{key}.light_level"]
-            self._light_now[key] = own if level < 0 else min(100.0, level)  # below 0: the gateway's own schedule
-            x.set(handle, sizing.light_w[key] * self._light_now[key] / 100)
+            self._light_now[key] = own[f"{key}.light_level"] if level < 0 else min(100.0, level)  # below 0: the gateway's own schedule
+            for name, handle in actuators.items():
+                x.set(handle, sizing.lamps_w[key][name] * self._light_now[key] / 100)
 
     def _hold_outdoor_air(self, x: Exchange, handles: Handles, key: str, flow_m3_s: float) -> None:
         """Up to the design minimum the model's own controller does it (with its economizer, if any); above, the flow is imposed."""
         design = self.sizing.minimum_outdoor_air_m3_s[key]
+        flow_m3_s = min(flow_m3_s, max(design, self.sizing.fan_m3_s[key]))  # more than the fan moves would come from nowhere
         if flow_m3_s <= design * (1 + NATIVE_TOLERANCE):
-            share = min(1.0, flow_m3_s / design)
+            share = min(1.0, flow_m3_s / design) if design > 0 else 0.0
             x.set(handles.oa_share[key], 1.0 if share > 1 - NATIVE_TOLERANCE else share)
             x.free(handles.oa_flow[key])
         else:
@@ -268,11 +294,12 @@ class EnergyPlusPlant:
         assert handles is not None
         values = {point: x.read(handle) for point, handle in handles.readings.items()}
         density = standard_density(self.weather.elevation_m)
-        for key in self._handlers:
+        for key in handles.oa_flow:
             values[f"{key}.oa_f"] /= density
         counts = self._occupancy.at(max(0, self._done - 1))
-        for key in self._zones:
+        for key in handles.people:
             values[f"{key}.zn_occ"] = float(counts[key]) if self._done else 0.0
+        for key in handles.lights:
             values[f"{key}.light_level_now"] = self._light_now.get(key, 0.0)
         values |= self.meters()
         values["em_main.power"] = self._used_j.get("electricity", 0.0) / STEP_S
@@ -297,3 +324,9 @@ class EnergyPlusPlant:
         lux = lamp_lux(self._light_now.get(key, 0.0), used, self._lux_target) + (x.read(daylight) if daylight is not None else 0.0)
         temperature, rh, co2 = (x.read(handles.readings[f"{key}.{tag}"]) for tag in ("zn_t", "zn_rh", "zn_co2"))
         return ZoneFacts(people, pmv, temperature, co2, rh, lux)
+
+
+def _mean_presence(own: ZoneOwn) -> np.ndarray:
+    """The zone's presence over the year: the mean of its People objects' schedules."""
+    mean: np.ndarray = np.mean(list(own.people.values()), axis=0)
+    return mean

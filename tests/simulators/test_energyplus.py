@@ -10,6 +10,7 @@ import pytest
 from simulators.design import design_points
 from simulators.energyplus.building import read_building
 from simulators.energyplus.editing import design_people, edit
+from simulators.energyplus.own import read_own
 from simulators.people import simulate_people
 from simulators.plant import Period
 from simulators.schedules import OPERATIONS, operating
@@ -28,7 +29,7 @@ def edited(energyplus, monday, tmp_path):
     building = read_building(model, "medium_office")
     weather = energyplus.shipped("weather", "usa_fl_miami")
     people = design_people(model, building)
-    edit(model, building, monday, read_epw(weather), "bau")
+    edit(model, building, read_own(model, building, "bau"), monday, read_epw(weather), "bau")
 
     def write():
         path = tmp_path / "edited.epJSON"
@@ -203,11 +204,13 @@ def test_a_plant_that_has_ended_stays_ended(usual_day):
         plant.reset()
 
 
-def test_a_model_without_boxes_is_refused_and_leaves_no_folder(energyplus, monday, temporary):
+def test_a_model_with_nothing_to_control_is_refused_and_leaves_no_folder(energyplus, monday, temporary, tmp_path):
     from simulators.energyplus.plant import EnergyPlusPlant
 
-    with pytest.raises(SiteError, match="no VAV box"):
-        EnergyPlusPlant(energyplus.shipped("models", "strip_mall"), energyplus.shipped("weather", "usa_fl_miami"), monday, seed=1)
+    bare = tmp_path / "bare.epJSON"
+    bare.write_text(json.dumps({"Version": {"Version 1": {"version_identifier": "25.2"}}, "Zone": {"Shed": {}}}))
+    with pytest.raises(SiteError, match="nothing to control"):
+        EnergyPlusPlant(bare, energyplus.shipped("weather", "usa_fl_miami"), monday, seed=1)
 
     assert temporary() == []
 
