@@ -11,6 +11,7 @@ from bim.classifying import REVIEW_BELOW, Coverage, ifc_type
 from bim.flow_report import flow_doubts, flows
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
+from bim.readiness import check, is_quick
 from bim.reading import ReadModels, read_models
 from bim.review import Decision, read_decisions
 from bim.room_mesh import RoomBody, glb
@@ -62,6 +63,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     plan, counts = plan_of(reading), counts_of(reading, models, findings, changes)
     report = report_of(reading, counts, findings, changes) | {"models": stated, "importer": IMPORTER_VERSION}
     report["warnings"] += _idle(decisions, reading)
+    if is_quick(models):
+        report["readiness"] = check(models).body()
     contents = {twin_file: graph.turtle(_header(stated)), out / "plan.json": _json(plan), out / "report.json": _json(report)}
     if mesh:
         contents[out / "rooms.glb"] = glb(list(_bodies(reading)))
