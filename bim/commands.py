@@ -1,5 +1,6 @@
 """The command `import`: IFC models to one Brick twin."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ import typer
 
 from bim.apart import Outcome, import_apart
 from bim.importing import PROPOSALS, Beside
+from twin.adopting import adopt
 from twin.clock import wall_now
 from twin.errors import SiteError
 from twin.history import History
 from twin.journal import Journal, Record
 from twin.scans import FILE_NAME, read_scan
+from twin.shapes import validate
 from twin.site import Site, find_site, load_site, state_root
 from twin.state import StateFolder
 from twin.words import slug
@@ -29,12 +32,35 @@ def import_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Turn IFC models into one Brick twin, with a report of what was mapped, what not and what needs a look."""
+    """Turn IFC models into one Brick twin, with a report of what needs a look; somebody else's Brick model (.ttl) is adopted."""
+    if out is not None and len(what) == 1 and what[0].lower().endswith(".ttl"):
+        _adopt(Path(what[0]), out, as_json)
+        return
     imported = _import_files([Path(w) for w in what], out, scan, mesh) if out is not None else _import_site(what, scan, state, mesh)
     if as_json:
         print(json.dumps(imported.counts, ensure_ascii=False))
     else:
         _tell(imported)
+
+
+def _adopt(model: Path, out: Path, as_json: bool) -> None:
+    """A Brick model that somebody else made becomes a twin: twin.ttl, and what was put right on the way."""
+    adopted = adopt(model, slug(out.resolve().name))
+    findings = validate(adopted.graph)
+    counts = {
+        "site": adopted.graph.site,
+        "points": len(adopted.graph.points()),
+        "equipment": len(adopted.graph.ask("equipment")),
+        "violations": len(findings),
+        "notes": list(adopted.notes),
+    }
+    adopted.graph.write(out / "twin.ttl", [f"adopted from {model.name} sha256 {hashlib.sha256(model.read_bytes()).hexdigest()}"])
+    if as_json:
+        print(json.dumps(counts, ensure_ascii=False))
+        return
+    print(f"{counts['site']}: {counts['equipment']} pieces of equipment, {counts['points']} points, {counts['violations']} rule violations")
+    for note in adopted.notes:
+        print(f"  note: {note}", file=sys.stderr)
 
 
 def _import_site(what: list[str], scan: Path | None, state: str | None, mesh: bool) -> Outcome:

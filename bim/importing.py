@@ -16,6 +16,7 @@ from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_tr
 from bim.opening import Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.proposals import FIRST_REVIEW, proposals_text, review
+from bim.readiness import check, is_quick
 from bim.reading import ReadModels, read_models
 from bim.reporting import Report, bodies, plan_of, report_of
 from bim.reporting_html import page
@@ -86,6 +87,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     plan, counts = plan_of(addressed.reading), counts_of(addressed, models, findings, changes, decisions)
     warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
     report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, decisions, beside.scan))
+    if is_quick(models):
+        report["readiness"] = check(models).body()
     contents = {
         out / "twin.ttl": graph.turtle(_header(stated)),
         out / "plan.json": _json(plan),

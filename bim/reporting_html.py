@@ -33,7 +33,7 @@ def page(report: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         _section("plans", "Plans", "平面图", None, _plans(report, plan)),
         _section("points", "Points and bindings", "点位与绑定", len(report["points"]), _points(report)),
         _section("feeds", "Feeds", "供给关系", len(report["feeds"]), _feeds(report["feeds"])),
-        _readiness(report.get("readiness")),
+        _readiness((report.get("readiness") or {}).get("rules")),
         _section("violations", "Rule violations", "规则违反", len(report["violations"]), _violations(report["violations"])),
         _section("warnings", "Warnings", "提示", len(report["warnings"]), _list(report["warnings"])),
     )

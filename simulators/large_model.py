@@ -1,4 +1,4 @@
-"""A large IFC model for speed figures: one storey as the model writer makes it, repeated with its own ids, names and bodies of walls and ducts."""
+"""A large IFC model for speed figures: one storey as the model writer makes it, with bodies of walls and ducts, many times."""
 
 import re
 from collections.abc import Iterator
@@ -97,7 +97,9 @@ class _Bodies:
         self._next, self.lines = first_id, list[str]()
         context = next(_id(line) for line in lines if "=IFCGEOMETRICREPRESENTATIONSUBCONTEXT(" in line)
         placement = next(int(found[1]) for line in lines if _id(line) == storey and (found := re.search(r",#(\d+),", line)))
-        elements = [self._element(n, context, placement, kind) for n in range(ROOMS) for kind in ("IFCWALL", *["IFCDUCTSEGMENT"] * BRANCHES)]
+        elements = [
+            self._element(n, context, placement, kind) for n in range(ROOMS) for kind in ("IFCWALL", *["IFCDUCTSEGMENT"] * BRANCHES)
+        ]
         self._add(f"IFCRELCONTAINEDINSPATIALSTRUCTURE('{_guid(self._next)}',$,$,$,({','.join(elements)}),#{storey})")
 
     def _element(self, room: int, context: int, placement: int, kind: str) -> str:
@@ -155,4 +157,3 @@ def _digits(number: int, count: int) -> str:
 
 def _id(line: str) -> int:
     return int(line[1 : line.index("=")])
-

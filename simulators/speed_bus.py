@@ -19,7 +19,7 @@ from controls.drivers.lanes import Traffic
 from controls.drivers.modbus import ModbusDriver
 from controls.drivers.modbus_plan import plan
 from controls.scan import Scanner
-from simulators.figures import Figure
+from simulators.speed.figures import Figure
 from simulators.speed_peers import Timed, bac0, libmodbus, node_bacnet
 from simulators.wire.ports import free_udp_port
 from simulators.wire.replay import Load

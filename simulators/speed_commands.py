@@ -1,97 +1,56 @@
-"""The command `speed`: the product's speed figures, each measured in this very run."""
+"""The command `speed`: the product's speed and memory figures, each measured in this very run."""
 
-import asyncio
 import json
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bim.importing import import_models
-from bim.peers import named_in
-from simulators.figures import Figure
-from simulators.preparing import Period, assemble, make_twin, work_copy
-from simulators.running import RunningSite, RunReport
-from simulators.speed_bus import bus_figures
-from twin.clock import monotonic_s, wall_now
-from twin.graph import Graph
-from twin.site import Site, find_site, product_root
-from twin.state import StateFolder
+from simulators.speed import models, running, twins
+from simulators.speed.figures import Figure, Measure
+from twin.errors import SiteError
 
-SITE = "demo_office"
-QUERY_RUNS = 200
-STARTS = 5
+MEASURES = (
+    Measure("help page", running.help_page),
+    Measure("demo office: import, questions, cycle", running.demo_site),
+    Measure("field bus: points, commands, registers", running.field_bus),
+    Measure("IFC import, usual size", models.imports),
+    Measure("elements named", models.named),
+    Measure("IFC import, very large", models.large_import),
+    Measure("questions at 10,000 points", twins.questions_10k),
+    Measure("questions at 100,000 points", twins.questions_100k),
+    Measure("own shapes", twins.shapes),
+)
 
 
-def speed(as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False) -> None:
-    """Measure speed on this machine; medians, since machines are noisy."""
-    with tempfile.TemporaryDirectory(prefix="wattproof-speed-") as name:
-        figures = measure(Path(name))
+def speed(
+    only: Annotated[str, typer.Option(help="only the measurements whose title holds this text")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
+) -> None:
+    """Measure speed and memory on this machine, peers beside it in the same run; medians and p95, since machines are noisy."""
+    chosen = [m for m in MEASURES if only.lower() in m.title.lower()]
+    if not chosen:
+        raise SiteError(f"no measurement holds {only!r}; there are: {'; '.join(m.title for m in MEASURES)}")
+    figures = []
+    for figure in measure(chosen):
+        figures.append(figure)
+        if not as_json:
+            _tell(figure)
     if as_json:
         print(json.dumps({"rows": [figure.row() for figure in figures]}))
-        return
-    for row in (figure.row() for figure in figures):
-        print(
-            f"{'holds ' if row['holds'] else 'MISSES'}  {row['name']:<52} {row['value']:>10.3f} {row['unit']:<3} (target {row['target']:g})"
-        )
 
 
-def measure(folder: Path) -> list[Figure]:
-    """Every figure, in a folder of its own."""
-    site = work_copy(find_site(SITE), folder / "work")
-    import_s = _median_s(3, lambda: import_models(site.models, site.folder, site.name))
-    graph = Graph.read(site.twin_file)
-    query_s = sorted(_times_s(QUERY_RUNS, lambda: graph.ask("zone_points", brick_class="Zone_Air_Temperature_Sensor")))
-    points = len(graph.points())
-    report = _controlled_day(site, StateFolder(folder / "state"))
-    cycles_s = sorted(report.cycle_s)
-    return [
-        Figure("help page, as a whole process", _median_s(STARTS, _help), "s", 0.3),
-        Figure("IFC model of the demo office to its twin, validated", import_s, "s", 3.0),
-        Figure(f"named query zone_points, {points} points, p95", 1000 * query_s[int(0.95 * len(query_s))], "ms", 10.0),
-        Figure(f"cycle over BACnet and Modbus, {points} points, median", 1000 * statistics.median(cycles_s), "ms", 200.0),
-        Figure(f"cycle over BACnet and Modbus, {points} points, p95", 1000 * cycles_s[int(0.95 * len(cycles_s))], "ms", 500.0),
-        *bus_figures(),
-        *_unnamed(),
-    ]
+def measure(chosen: list[Measure]) -> Iterator[Figure]:
+    """The figures of these measurements as they come, each measurement in a folder of its own."""
+    for one in chosen:
+        with tempfile.TemporaryDirectory(prefix="wattproof-speed-") as name:
+            yield from one.run(Path(name))
 
 
-def _unnamed() -> Iterator[Figure]:
-    """Elements of the public models that get no class of their own, the peer's beside ours; only where the checkout holds the models."""
-    for path in sorted((product_root() / "tests" / "data" / "ifc").glob("*.ifc")):
-        named = named_in(path)
-        if named.of:
-            value, peer = (100 * (named.of - count) / named.of for count in (named.ours, named.peer))
-            yield Figure(f"{path.stem}: {named.of} elements, without a class", value, "%", 5.0, {"ifcopenshell.util.brick": peer})
-
-
-def _controlled_day(site: Site, state: StateFolder) -> RunReport:
-    make_twin(site, state.site(site.name), wall_now())
-    parts = assemble(site, state.site(site.name), Period(engine="rc"), {})
-
-    async def run() -> RunReport:
-        return await RunningSite(parts).run(speed=None, stop=asyncio.Event())
-
-    return asyncio.run(run())
-
-
-def _help() -> None:
-    subprocess.run([sys.executable, "-m", "twin", "--help"], cwd=product_root(), stdout=subprocess.DEVNULL, check=True)
-
-
-def _times_s(runs: int, work: Callable[[], object]) -> list[float]:
-    times = []
-    for _ in range(runs):
-        begun = monotonic_s()
-        work()
-        times.append(monotonic_s() - begun)
-    return times
-
-
-def _median_s(runs: int, work: Callable[[], object]) -> float:
-    return statistics.median(_times_s(runs, work))
+def _tell(figure: Figure) -> None:
+    verdict = "holds " if figure.holds else "MISSES"
+    print(f"{verdict}  {figure.name:<72} {figure.value:>10.3f} {figure.unit:<3} (target {figure.target:g})", flush=True)
+    for name, value in figure.peers.items():
+        print(f"        {'beside it: ' + name:<72} {value:>10.3f} {figure.unit}", flush=True)

@@ -1,4 +1,4 @@
-"""Adopt somebody else's Brick model as a twin: nodes get keys, old class names their new ones, relations one direction; what was done is told."""
+"""Adopt somebody else's Brick model as a twin: nodes get keys, old classes their new names, relations one direction."""
 
 import csv
 import re
@@ -22,15 +22,16 @@ _INVERSE = {
     "brick:isHostedBy": "brick:hosts",
     "brick:isMeteredBy": "brick:meters",
     "brick:isSubMeterOf": "brick:hasSubMeter",
-    "brick:isControlledBy": "brick:isControlledBy",
-    "brick:controls": "brick:controls",
     "rec:isPartOf": "rec:hasPart",
     "rec:isLocationOf": "brick:hasLocation",
-    "rec:locatedIn": "brick:hasLocation",
 }
-"""Relations of which Brick has two directions, or two names: the direction that the named questions follow."""
+"""Relations of which Brick has two directions: the one that the named questions follow."""
+_JOINING = {
+    *_INVERSE, *_INVERSE.values(), "rec:locatedIn", "brick:isControlledBy", "brick:controls",
+    "ref:hasExternalReference", "ref:hasIfcProjectReference", "bacnet:contains", "bacnet:objectOf",
+}  # fmt: skip
 _OLD_BRICK = re.compile(r"https?://(?:www\.)?(?:brickschema\.org/schema|buildsys\.org/ontologies)/(?:[0-9.]+/)?Brick(?:Frame)?#")
-_SERVED = "tw:adoptedFrom"
+_ADOPTED_FROM = "tw:adoptedFrom"
 _MESSAGES = 20  # of one kind; a file with thousands of faults needs its first ones told, not all
 _IRI = re.compile(rb"<([^<>\s][^<>\n]*)>")
 
@@ -46,11 +47,15 @@ class Adopted:
 def adopt(path: Path, site: str = "") -> Adopted:
     """Read a Brick model in Turtle as a twin; SiteError when it is not Turtle or describes no building."""
     text, notes = _read(path), list[str]()
-    triples = list(_parsed(path, text, notes))
-    model = _Model(path, triples)
+    model = _Model(path, _with_steady_blanks(_parsed(path, text, notes)))
     if not model.keys:
-        raise SiteError(f"{path}: nothing of a building in it (no node of a Brick or RealEstateCore class); give a Brick model or a twin.ttl")
-    graph = Graph.from_triples(site or slug(path.stem), model.rewritten())
+        raise SiteError(
+            f"{path}: nothing of a building in it (no node of a Brick or RealEstateCore class); give a Brick model or a twin.ttl"
+        )
+    try:
+        graph = Graph.from_triples(site or slug(path.stem), model.rewritten())
+    except (ValueError, SyntaxError) as error:
+        raise SiteError(f"{path}: a name in it cannot stand in a twin ({error}); correct it and adopt the model again") from None
     return Adopted(graph, (*notes, *model.notes()))
 
 
@@ -67,14 +72,23 @@ def _parsed(path: Path, text: bytes, notes: list[str]) -> Iterator[ox.Triple]:
         yield from list(ox.parse(text, ox.RdfFormat.TURTLE))
         return
     except SyntaxError:
-        faults = [f"line {line}: <{iri}> is no valid IRI (spaces and some signs must be written as %20 and the like)" for line, iri in _faulty(text)]
+        faults = [f"line {line}: <{iri}> is no valid IRI (write spaces and the like as %20)" for line, iri in _faulty(text)]
     notes += faults[:_MESSAGES]
     notes += [f"{len(faults) - _MESSAGES} more invalid IRIs"] if len(faults) > _MESSAGES else []
     try:
         yield from list(ox.parse(text, ox.RdfFormat.TURTLE, lenient=True))
     except (SyntaxError, ValueError) as error:
         where = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
-        raise SiteError(f"{path}: {where}not readable as Turtle ({getattr(error, 'msg', error)}); export it again or correct that place") from None
+        raise SiteError(
+            f"{path}: {where}not readable as Turtle ({getattr(error, 'msg', error)}); export it again or correct that place"
+        ) from None
+
+
+def _with_steady_blanks(triples: Iterable[ox.Triple]) -> list[ox.Triple]:
+    """Nodes without a name get one from what is said of them, so that the same file gives the same keys."""
+    found = ox.Dataset(ox.Quad(t.subject, t.predicate, t.object) for t in triples)
+    found.canonicalize(ox.CanonicalizationAlgorithm.UNSTABLE)
+    return [quad.triple for quad in found if not isinstance(quad.subject, ox.Triple) and not isinstance(quad.object, ox.Triple)]
 
 
 def _faulty(text: bytes) -> Iterator[tuple[int, str]]:
@@ -113,19 +127,18 @@ class _Model:
             elif _OLD_BRICK.match(stated) or prefixed(stated).startswith(("brick:", "rec:")):
                 kinds.setdefault(triple.subject, [])
                 self._unknown[_told(stated)] += 1
-            elif prefixed(stated).startswith(("ref:", "bacnet:", "qudt:")) and not prefixed(triple.subject.value).startswith("unit:"):
+            elif prefixed(stated).startswith(("ref:", "bacnet:", "qudt:")) and not prefixed(_name(triple.subject)).startswith("unit:"):
                 kinds.setdefault(triple.subject, []).append(prefixed(stated))
         return kinds
 
     def _minted(self) -> dict[object, str]:
         """A key for each node, from the end of its name and unlike all others; a node that is only spoken of gets one too."""
-        spoken = {t.object for t in self._triples if prefixed(t.predicate.value) in _INVERSE.keys() | _INVERSE.values() | {"brick:feeds"}}
-        spoken |= {t.object for t in self._triples if prefixed(t.predicate.value) in ("ref:hasExternalReference", "ref:hasIfcProjectReference")}
+        spoken = {t.object for t in self._triples if prefixed(t.predicate.value) in _JOINING}
         nodes = sorted({n for n in [*self._kinds, *spoken] if not isinstance(n, ox.Literal)} if self._kinds else (), key=str)
         keys: dict[object, str] = {}
         used: set[str] = set()
         for node in nodes:
-            key = base = slug(_local(node.value))
+            key = base = slug(_local(_name(node)))
             number = 2
             while key in used:
                 key, number = f"{base}_{number}", number + 1
@@ -139,7 +152,7 @@ class _Model:
             kinds = self._kinds.get(node, [])
             yield from ((f"site:{key}", "rdf:type", kind) for kind in kinds)
             if isinstance(node, ox.NamedNode):
-                yield f"site:{key}", _SERVED, Text(node.value)
+                yield f"site:{key}", _ADOPTED_FROM, Text(node.value)
             if kinds and node not in self._labels and isinstance(node, ox.NamedNode):
                 yield f"site:{key}", "rdfs:label", Text(_local(node.value))
         for triple in self._triples:
@@ -150,7 +163,7 @@ class _Model:
         subject, name = f"site:{self.keys[triple.subject]}", prefixed(triple.predicate.value)
         if _OLD_BRICK.match(triple.predicate.value):
             name = f"brick:{_OLD_BRICK.sub('', triple.predicate.value)}"
-        if ":" not in name or "/" in name:
+        if name.partition(":")[0] not in PREFIXES:
             return
         if isinstance(triple.object, ox.Literal):
             yield subject, name, Text(triple.object.value)
@@ -161,8 +174,9 @@ class _Model:
             yield from ((subject, name, unit), (unit, "rdf:type", "qudt:Unit"))
 
     def _relation(self, subject: str, name: str, other: str, triple: ox.Triple) -> Iterator[Triple]:
-        first, second = triple.subject, triple.object
-        if name in _INVERSE and not name.endswith(("isControlledBy", "controls", "locatedIn")):
+        first: object = triple.subject
+        second: object = triple.object
+        if name in _INVERSE:
             name, subject, other, first, second = _INVERSE[name], other, subject, second, first
         elif name == "rec:locatedIn":
             name = "brick:hasLocation"
@@ -205,6 +219,11 @@ def class_of_today(iri: str) -> str:
 def _renames() -> dict[str, str]:
     with (Path(__file__).parent / "brick_renames.csv").open(encoding="utf-8", newline="") as file:
         return {row["old"]: row["new"] for row in csv.DictReader(file)}
+
+
+def _name(node: object) -> str:
+    assert isinstance(node, ox.NamedNode | ox.BlankNode)
+    return node.value
 
 
 def _told(iri: str) -> str:

@@ -13,6 +13,7 @@ from twin.addresses import parse_address
 from twin.errors import SiteError
 from twin.graph import Graph
 from twin.points import PointBook, point_rows, read_points
+from twin.shapes import validate, validate_brick
 from twin.site import Site, load_site
 
 HEADER_LINES_MAX = 50  # the models' hashes stand in the first lines of twin.ttl
@@ -43,6 +44,15 @@ def check_site(folder: Path) -> list[Finding]:
     for rule in BOOK_RULES:
         findings += rule(site, book)
     return [*findings, *_protected(site, graph, book)]
+
+
+def check_brick(folder: Path) -> list[Finding]:
+    """What in the twin violates our own shapes or Brick 1.5's; nothing where there is no twin to look at, since `check_site` says that."""
+    try:
+        graph = Graph.read(folder / "twin.ttl")
+    except SiteError:
+        return []
+    return [Finding("twin.ttl", f"{f.node}, {f.rule}: {f.message}") for f in (*validate(graph), *validate_brick(graph))]
 
 
 def _models(site: Site) -> Iterator[Finding]:

@@ -20,12 +20,14 @@ DEBIAN_PACKAGES = ("chromium", "fonts-noto-cjk")
 
 def check(
     site: Annotated[str, typer.Argument(help="a site's name below sites/, or its folder")],
+    brick: Annotated[bool, typer.Option("--brick", help="all of Brick's own rules too; seconds for 1,000 points")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
     """Run every consistency check of a site and print all findings at once."""
-    from twin.check import check_site
+    from twin.check import check_brick, check_site
 
-    findings = check_site(find_site(site))
+    folder = find_site(site)
+    findings = check_site(folder) + (check_brick(folder) if brick else [])
     if as_json:
         print(json.dumps({"site": site, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
     else:

@@ -41,7 +41,8 @@ _REFERENCE = PREFIXES["ref"] + "hasExternalReference"
 _TYPE_IN_LINE = f" <{_TYPE}> ".encode()
 _PREFIX_LINES = re.compile(rb"(?:@prefix [^\n]*\n)*")
 _ESCAPED = re.compile(r"\\(.)")
-_UNUSUAL = re.compile(r'\\|"\^\^<|"@|[\t\n]<[a-z]+:')  # escapes, typed texts, languages and names of others: cell by cell
+_EMPTY = "\0"  # an empty text, while an unbound variable is nothing at all; no literal holds this sign
+_UNUSUAL = re.compile(r'\\|""|"\^\^<|"@|[\t\n]<[a-z]+:')  # escapes, typed texts, languages and names of others: cell by cell
 _QUOTES = ("<", '"')
 _UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUERIES = Path(__file__).parent / "queries"
@@ -166,9 +167,10 @@ class Graph:
             node = _node(self.site, f"site:{key}")
             out = set(self._store.quads_for_pattern(node, None, None))
             into = set(self._store.quads_for_pattern(None, None, node))
-            neighbours = {q.object for q in out if isinstance(q.object, ox.NamedNode)} | {q.subject for q in into}
+            neighbours = {n for n in [*(q.object for q in out), *(q.subject for q in into)] if isinstance(n, ox.NamedNode)}
             found |= out | into | {q for other in neighbours for q in self._store.quads_for_pattern(other, ox.NamedNode(_TYPE), None)}
-        classes = {q.object for q in found if q.predicate.value == _TYPE and q.object.value.startswith(PREFIXES["tw"])}
+        kinds = {q.object for q in found if q.predicate.value == _TYPE and isinstance(q.object, ox.NamedNode)}
+        classes = {kind for kind in kinds if kind.value.startswith(PREFIXES["tw"])}
         found |= {q for kind in classes for q in self._store.quads_for_pattern(kind, None, None)}
         return Graph(self.site, (q.triple for q in found))
 
@@ -223,11 +225,16 @@ class Graph:
         body = found.serialize(format=ox.QueryResultsFormat.TSV)
         assert body is not None
         rows = sorted(_rows(body.decode(), f"{_SITE}{self.site}#"))
-        return [dict(zip(names, row, strict=True)) if all(row) else {n: v for n, v in zip(names, row, strict=True) if v} for row in rows]
+        return [
+            dict(zip(names, row, strict=True))
+            if all(row) and _EMPTY not in row
+            else {n: v.replace(_EMPTY, "") for n, v in zip(names, row, strict=True) if v}
+            for row in rows
+        ]
 
 
 def _rows(text: str, site: str) -> list[list[str]]:
-    """The cells of a result as callers see them. Tabs and line ends are escaped inside cells, so a known name can be cut everywhere at once."""
+    """The cells of a result as callers see them. Tabs and line ends are escaped inside cells, so known names are cut everywhere at once."""
     text = text[text.index("\n") :]
     for start in (site, *PREFIXES.values()):
         text = text.replace(f"\t<{start}", "\t<").replace(f"\n<{start}", "\n<")
@@ -243,7 +250,7 @@ def _plain(cell: str) -> str:
         value = cell[1:-1]
         return value.rsplit("#", 1)[-1] if "#" in value else value.rsplit("/", 1)[-1]
     if cell.startswith('"'):
-        literal = cell[1 : cell.rindex('"')]
+        literal = cell[1 : cell.rindex('"')] or _EMPTY
         return _ESCAPED.sub(lambda found: _UNESCAPED.get(found[1], found[1]), literal) if "\\" in literal else literal
     return cell
 

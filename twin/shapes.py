@@ -1,4 +1,4 @@
-"""Check a site's nodes: our own SHACL shapes (twin/shapes.ttl), classes that Brick does not know or no longer wants, and on demand all of Brick's rules."""
+"""Check a site's nodes: our own SHACL shapes (twin/shapes.ttl), class names, and on demand all of Brick's rules."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -65,7 +65,8 @@ def _findings(data: bytes, shapes: Path, violations_of: str = "") -> list[Findin
         if violations_of and (results.value(result, sh.resultSeverity) != sh.Violation or f":{violations_of}#" not in node):
             continue
         message = str(results.value(result, sh.resultMessage) or results.value(result, sh.sourceConstraintComponent))
-        path = str(results.value(result, sh.resultPath) or "shape")
+        stated = results.value(result, sh.resultPath)
+        path = str(stated) if isinstance(stated, rdflib.URIRef) else "shape"  # a path of several steps has no name
         findings.append(Finding(node.rsplit("#", 1)[-1], _short(path), message))
     return findings
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from twin.errors import SiteError
-from twin.graph import Graph, Text, Triple, brick, query_names
+from twin.graph import Graph, Text, Triple, binding_kinds, brick, query_names
 
 A = "rdf:type"
 
@@ -130,6 +130,7 @@ def test_every_query_opens_with_what_for_bindings_and_columns() -> None:
         assert len(comments) >= 3, name
         assert "# Bindings: " in text, name
         assert "# Columns: " in text, name
+        assert "# Order: " in text, name
 
 
 def test_a_misspelt_query_or_class_is_said_and_never_answers_nothing(graph: Graph) -> None:
@@ -182,3 +183,74 @@ def test_ten_thousand_points_answer_at_once() -> None:
 
     # A whole-site list takes about 10 ms; the limit leaves room for a loaded machine and still catches a scan of everything.
     assert max(spent.values()) < 0.5, spent
+
+
+def test_every_question_is_answered_on_both_sample_sites(sample: Graph) -> None:
+    equipment = sample.ask("air_handlers")[0]["air_handler"]
+    rooms, storeys = sample.ask("rooms"), sample.ask("storeys")
+    words = {
+        "air_handler": equipment, "source": equipment, "node": equipment, "target": sample.ask("terminals")[0]["zone"],
+        "room": rooms[0]["room"], "storey": storeys[0]["storey"], "connection": sample.ask("connections")[0]["connection"],
+        "brick_class": "Zone_Air_Temperature_Sensor",
+    }  # fmt: skip
+    counts = {name: len(sample.ask(name, **{kind: words[kind] for kind in binding_kinds(name)})) for name in query_names()}
+
+    absent = {"alarms", "blinds", "heat_emitters", "meter_tree", "plant", "points_without_unit", "unbound_points", "uncertain"}
+    assert {name for name, count in counts.items() if not count} <= absent
+    assert counts["boxes_of"] == len([row for row in sample.ask("terminals") if row["air_handler"] == equipment])
+    assert all("temperature" in row for row in sample.ask("boxes_of", air_handler=equipment))
+    assert {
+        row["point"] for row in sample.ask("handler_zone_points", air_handler=equipment, brick_class="Zone_Air_Temperature_Sensor")
+    } == {row["temperature"] for row in sample.ask("boxes_of", air_handler=equipment)}
+
+
+@pytest.fixture(params=["demo_office", "corner_clinic"])
+def sample(request: pytest.FixtureRequest) -> Graph:
+    return Graph.read(Path(__file__).parents[2] / "sites" / request.param / "twin.ttl")
+
+
+def test_a_key_is_looked_up_and_never_read_as_a_question(graph: Graph) -> None:
+    assert graph.ask("room_points", room="r1")[1] == {"point": "lt.level", "class": "Luminance_Command", "owner": "lt", "unit": "PERCENT"}
+    for key in ("no_such_room", "r1> ?p ?o } #", ""):
+        with pytest.raises(SiteError, match="is no node of the twin"):
+            graph.ask("room_points", room=key)
+    assert graph.ask("connection_points", connection='x" } #') == []
+
+
+def test_what_a_thing_feeds_and_is_fed_by_is_followed_however_far(graph: Graph) -> None:
+    assert [row["target"] for row in graph.ask("downstream", source="roof")] == ["vav", "zone_1"]
+    assert [row["source"] for row in graph.ask("upstream", target="zone_1")] == ["roof", "vav"]
+
+
+def test_texts_with_quotes_line_ends_and_other_scripts_come_back_as_they_were(tmp_path: Path) -> None:
+    label = 'Büro "A"\t1\n空调 \\ <urn:wattproof:site:x#y>'
+    Graph.from_triples("x", thing("ahu", "brick:AHU", label)).write(tmp_path / "twin.ttl")
+
+    graph = Graph.read(tmp_path / "twin.ttl")
+
+    assert graph.ask("air_handlers") == [{"air_handler": "ahu", "name": label}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe\x00", "not readable as Turtle"),
+        (b"<urn:wattproof:site:a#x> a <urn:c> . <urn:wattproof:site:b#x> a <urn:c> .", "nodes of several sites"),
+        (b"<urn:wattproof:site:a#x> a <urn:c", "not readable as Turtle"),
+        (b"", "nothing of a building"),
+    ],
+)
+def test_hostile_turtle_is_one_clear_line(tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / "twin.ttl").write_bytes(text)
+    with pytest.raises(SiteError, match=said):
+        Graph.read(tmp_path / "twin.ttl")
+    with pytest.raises(SiteError, match="cannot be read"):
+        Graph.read(tmp_path)
+
+
+def test_a_point_with_an_impossible_scale_is_said_by_name() -> None:
+    graph = Graph.from_triples(
+        "s", [*thing("a", "brick:AHU", "a"), *point("p", "brick:CO2_Sensor", "a", "PPM", "bacnet:d/analog-input,1", "x")]
+    )
+    with pytest.raises(SiteError, match="twin of s: "):
+        graph.points()
