@@ -35,9 +35,9 @@ def speed(as_json: Annotated[bool, typer.Option("--json", help="one JSON object 
         print(json.dumps({"rows": [figure.row() for figure in figures]}))
         return
     for row in (figure.row() for figure in figures):
-        print(
-            f"{'holds ' if row['holds'] else 'MISSES'}  {row['name']:<52} {row['value']:>10.3f} {row['unit']:<3} (target {row['target']:g})"
-        )
+        peers = "".join(f"; {name} {value:.3g}" for name, value in row["peers"].items())
+        verdict = "holds " if row["holds"] else "MISSES"
+        print(f"{verdict}  {row['name']:<84} {row['value']:>10.3f} {row['unit']:<3} (target {row['target']:g}{peers})")
 
 
 def measure(folder: Path) -> list[Figure]:

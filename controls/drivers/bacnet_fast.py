@@ -55,6 +55,7 @@ from twin.addresses import BacnetAddress
 from twin.errors import WireError
 
 NOBODY = "127.255.255.255"  # nothing is ever broadcast; a broadcast address that equals a device's would refuse writes to it
+QUEUE_MAX = 256  # answers that wait to be taken: with the library's 16, some of 32 that come at once were lost
 NO_ROOM = "no-space-to-add-list-element"
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class FastEngine:
             if own not in self._clients:
                 endpoint = BipEndpoint(
                     LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=0, broadcast_address=NOBODY,
-                    apdu_timeout_ms=APDU_TIMEOUT_MS, apdu_retries=APDU_RETRIES,
+                    apdu_timeout_ms=APDU_TIMEOUT_MS, apdu_retries=APDU_RETRIES, queue_capacity=QUEUE_MAX,
                 )  # fmt: skip
                 try:
                     await endpoint.start()
