@@ -283,16 +283,46 @@ def test_a_device_that_overstates_its_message_size_is_asked_for_less_and_the_siz
     asyncio.run(story())
 
 
+def test_a_device_that_says_its_message_size_is_never_asked_for_more(driver_to):
+    refused = []
+
+    async def story():
+        async with (
+            other_stack(*[sensor(n, 20.0 + n) for n in range(60)], apdu=206) as port,
+            between(port, told=lambda d: refused.append(d) or d if d[6] & 0xF0 == 0x70 else d) as middle,  # aborts
+            driver_to(middle) as driver,
+        ):
+            await driver.identify()
+            points = [point(f"p{n}", f"analog-input,{n}") for n in range(60)]
+            assert [s.value for s in await driver.read(points)] == [20.0 + n for n in range(60)]
+            assert refused == []
+
+    asyncio.run(story())
+
+
+def test_between_two_readings_a_glance_keeps_the_flags_that_were_seen(driver_to):
+    async def story():
+        async with other_stack(sensor(0), sensor(1, out_of_service=True)) as port, driver_to(port) as driver:
+            points = (point("p0", "analog-input,0"), point("p1", "analog-input,1"))
+            await driver.read(points)
+            good, out = await driver.glance(points)
+            assert (good.value, good.quality, out.quality, out.reason) == (20.0, "good", "uncertain", "out_of_service")
+
+    asyncio.run(story())
+
+
 def test_a_late_reply_never_answers_the_next_question(driver_to):
     async def story():
         async with (
             other_stack(sensor(1, 20.0), sensor(2, 22.0)) as port,
-            between(port, late_s=lambda d: 1.2 if FIRST in d else 0.0) as middle,
+            between(port, late_s=lambda d: 2.0 if FIRST in d else 0.0) as middle,
             driver_to(middle) as driver,
         ):
             (silent,) = await driver.read([point("p1", "analog-input,1")])
-            found = [(await driver.read([point("p2", "analog-input,2")]))[0].value for _ in range(20)]
-            assert (silent.answered, found) == (False, [22.0] * 20)
+            assert not silent.answered
+            for _ in range(20):  # the late replies fall among these
+                assert [s.value for s in await driver.read([point("p2", "analog-input,2")])] == [22.0]
+                await asyncio.sleep(0.08)
 
     asyncio.run(story())
 
@@ -374,7 +404,7 @@ def is_change(d: bytes) -> bool:
 
 
 def test_a_flood_of_changes_blocks_nothing_and_one_from_a_stranger_is_not_heard(house):
-    copies, heard, seen, clients = 10_000, [], [], []
+    copies, heard, seen, clients = 2_000, [], [], []  # the relay floods from our own loop, so not more
 
     def flood(d: bytes) -> int:
         if not is_change(d):
