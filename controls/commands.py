@@ -1,6 +1,7 @@
 """Commands of the controls: run a real site by the wall clock, and give a building back."""
 
 import asyncio
+import gc
 import getpass
 import json
 import logging
@@ -115,6 +116,7 @@ async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, hi
     read_only = not book.writable
     cycle = Cycle(config, graph, book, journal, history, with_ports(config.connections), WallClock(), strategies, read_only=read_only)
     stop = asyncio.Event()
+    gc.freeze()  # twin and libraries stay as long as the process: the collector need not look at them between any two scans
     with _told_to_stop(stop.set):
         return await control(cycle, config.cycle.step_s, stop)
 

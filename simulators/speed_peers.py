@@ -33,6 +33,10 @@ async def main():
                     names = " ".join(f"analog-input {n} present-value" for n in range(first, first + each))
                     got = await bacnet.readMultiple(f"127.0.0.1:{port} {names}")
                     assert len(got) == each, got
+        app = bacnet.this_application.app  # it asks for an I-Am before each request to a device that gave none: spare it that
+        async def nothing(*_, **__):
+            return [None]
+        app.who_is = app.device_info_cache.set_device_info = nothing
         await asyncio.gather(*[scan(p, 1) for p in ports])
         wall, cpu = perf_counter(), process_time()
         await asyncio.gather(*[scan(p, passes) for p in ports])

@@ -1,7 +1,8 @@
 """Drivers: one contract for every bus. A driver reads, writes and reads back; it decides nothing and keeps no history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from twin.errors import WireError
@@ -99,6 +100,12 @@ def silent(point: str, recv_s: float, detail: str) -> Sample:
 def faulty(point: str, recv_s: float, detail: str) -> Sample:
     """The sample of a point for which the device answered, but not with a usable value."""
     return Sample(point, None, Quality.BAD, Reason.FAULT, recv_s, detail=detail)
+
+
+def good_samples(points: Sequence[str], values: Iterable[float], recv_s: float) -> list[Sample]:
+    """Good samples of many points at once, made by the hundred thousand a second; nothing is checked here."""
+    fields = zip(points, values, *map(repeat, (Quality.GOOD, Reason.NONE, recv_s, True, "")), strict=False)
+    return list(map(tuple.__new__, repeat(Sample), fields))  # type: ignore[arg-type]
 
 
 def to_value(raw: float, point: Point) -> float:

@@ -5,11 +5,10 @@ What devices answer is judged here, once for both engines: numbers, flags, refus
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from itertools import repeat
 from math import isfinite
 from typing import Any, TypeVar
 
-from controls.drivers import Held, Sample, WireTimeout, faulty, silent, to_raw, to_value
+from controls.drivers import Held, Sample, WireTimeout, faulty, good_samples, silent, to_raw, to_value
 from controls.drivers.bacnet_engine import (
     ANY_DEVICE,
     DEVICE,
@@ -266,8 +265,7 @@ def samples_of(batch: _Batch, rows: Sequence[Row]) -> list[Sample]:
         if isfinite(sum(reals)):
             if batch.scaled:
                 reals = [to_value(real, point) for real, point in zip(reals, batch.points, strict=True)]
-            fields = zip(batch.ids, reals, *map(repeat, (Quality.GOOD, Reason.NONE, now, True, "")), strict=False)
-            return list(map(tuple.__new__, repeat(Sample), fields))  # by the hundred thousand a second
+            return good_samples(batch.ids, reals, now)
     return [sample_of(point, row, now) for point, row in zip(batch.points, rows, strict=True)]
 
 

@@ -9,7 +9,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from controls.drivers import Held, Sample, WireTimeout, faulty, silent, to_raw, to_value
+from controls.drivers import Held, Sample, WireTimeout, faulty, good_samples, silent, to_raw, to_value
 from controls.drivers.lanes import Traffic
 from controls.drivers.modbus_link import ExceptionReplyError, ModbusLink
 from controls.drivers.modbus_plan import BLOCK_MAX, Block, address_of, halves, plan
@@ -82,7 +82,8 @@ class ModbusDriver:
             block = turn.todo.popleft()
             try:
                 words = await link.words(block.unit, block.table, block.start, block.count)
-                found = _samples(block, self._places_of(block).values(words))
+                places = self._places_of(block)
+                found = _samples(block, places, places.values(words))
             except ExceptionReplyError as error:
                 if error.code == ILLEGAL_ADDRESS and len(block.points) > 1:
                     turn.todo.extendleft(reversed(halves(block)))  # there is a hole in it
@@ -166,8 +167,10 @@ class _Turn:
             self.keep(block, [silent(p.id, monotonic_s(), why) for p in block.points])
 
 
-def _samples(block: Block, raws: Sequence[float]) -> list[Sample]:
+def _samples(block: Block, places: Places, raws: Sequence[float]) -> list[Sample]:
     now = monotonic_s()
+    if places.unscaled and math.isfinite(sum(raws)):
+        return good_samples(places.ids, raws, now)
     return [
         Sample(point.id, to_value(raw, point), Quality.GOOD, Reason.NONE, now)
         if math.isfinite(raw)

@@ -19,6 +19,8 @@ class Places:
     def __init__(self, block: Block) -> None:
         self._bits = block.table in BITS
         self._count = block.count
+        self.ids = [point.id for point in block.points]
+        self.unscaled = all(p.binding and p.binding.scale == 1.0 and p.binding.offset == 0.0 for p in block.points)
         self._places = [_place(block, address_of(point)) for point in block.points]
 
     def values(self, words: Sequence[int]) -> list[float]:
