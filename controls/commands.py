@@ -24,7 +24,8 @@ from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record, Row
 from twin.points import PointBook, read_points
-from twin.site import Connection, Site, find_site, load_site, state_root
+from twin.secure_connect import GATEWAY, tls_folder
+from twin.site import Connection, SecureConnect, Site, find_site, load_site, state_root
 from twin.state import StateFolder, lock_is_held, read_json, site_lock
 
 RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
@@ -50,6 +51,9 @@ def run(
     config = load_site(find_site(site))
     if config.simulated:
         raise SiteError(f"{config.name} is a simulated site (it has a plant.toml); use `wattproof demo` or `wattproof simulate`")
+    config = replace(
+        config, secure_connect=_with_own_papers(config.secure_connect, tls_folder(StateFolder(state_root(state, config)), config.name))
+    )
     read_only = not (config.folder / "commissioning.toml").exists()
     if read_only:
         print(f"{config.name} was never commissioned (no commissioning.toml): reading only, nothing is written", file=sys.stderr)
@@ -81,6 +85,15 @@ def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption =
         print(f"{config.name}: {body['points'] - body['held_after']} points given back in {body['seconds']:.1f} s; the optimiser is off")
     if body["held_after"]:
         raise WireError(f"not given back, their devices do not answer: {', '.join(body['not_released'])}; a running controller tries again")
+
+
+def _with_own_papers(secure: SecureConnect, folder: Path) -> SecureConnect:
+    """Our certificate for Secure Connect is the one `wattproof certificate` made, unless site.toml names another."""
+    if not secure.hub or secure.tls_cert:
+        return secure
+    return replace(
+        secure, tls_ca=str(folder / "authority.pem"), tls_cert=str(folder / f"{GATEWAY}.pem"), tls_key=str(folder / f"{GATEWAY}.key")
+    )
 
 
 async def _run(config: Site, journal: Journal, history: History, *, read_only: bool) -> dict[str, Any]:

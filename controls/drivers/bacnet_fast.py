@@ -5,8 +5,9 @@ the library itself refuses replies that do not name what was asked, in order. Su
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rusty_bacnet import (
@@ -67,6 +68,7 @@ class FastEngine:
     """One endpoint for each of our own addresses, each on a port of its own."""
 
     properties_max = 64  # the endpoint's own limit
+    _write_words: Mapping[str, str] = MappingProxyType({"commandability": "commandable"})  # an endpoint wants it said
 
     def __init__(self) -> None:
         self._endpoints: dict[str, Any] = {}  # by our own address
@@ -120,7 +122,7 @@ class FastEngine:
     async def write(self, to: str, thing: BacnetAddress, value: float | None, priority: int) -> None:
         client = await self._client(to)
         raw = PropertyValue.null() if value is None else _typed(thing.object_type, value)
-        request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, commandability="commandable")
+        request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, **self._write_words)
         await self._asked(request, to, f"write {thing}")
 
     async def subscribe(self, to: str, thing: BacnetAddress, subscriber: int, lifetime_s: int) -> None:
@@ -140,9 +142,12 @@ class FastEngine:
             thing = notice.monitored_object_identifier
             kind = _KINDS.get(thing.object_type)
             if kind is not None and _PRESENT_VALUE in cells:
-                source = _text_of(notice.source_mac)
+                source = self._source(notice.source_mac)
                 address = BacnetAddress("", kind, thing.instance)
                 take(Change(source, notice.subscriber_process_identifier, address, cells[_PRESENT_VALUE], cells.get(_STATUS_FLAGS)))
+
+    def _source(self, mac: bytes) -> str:
+        return f"{'.'.join(str(n) for n in mac[:4])}:{int.from_bytes(mac[4:6], 'big')}"
 
     @property
     def missed(self) -> int:
@@ -259,10 +264,6 @@ def _reference(name: str, index: int | None) -> Any:
 @cache
 def _id(thing: BacnetAddress) -> Any:
     return ObjectIdentifier(getattr(ObjectType, thing.object_type.upper().replace("-", "_")), thing.instance)
-
-
-def _text_of(mac: bytes) -> str:
-    return f"{'.'.join(str(n) for n in mac[:4])}:{int.from_bytes(mac[4:6], 'big')}"
 
 
 _KINDS = {
