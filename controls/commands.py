@@ -27,7 +27,8 @@ from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record, Row
 from twin.points import PointBook, read_points
-from twin.site import Connection, Site, find_site, load_site, state_root
+from twin.secure_connect import GATEWAY, tls_folder
+from twin.site import Connection, SecureConnect, Site, find_site, load_site, state_root
 from twin.state import StateFolder, endpoint_locks, lock_is_held, read_json, site_lock
 
 RELEASE_DEADLINE_S = 5.0  # what people are promised: the building is its own again within five seconds
@@ -53,6 +54,8 @@ def run(
     config = load_site(find_site(site))
     if config.simulated:
         raise SiteError(f"{config.name} is a simulated site (it has a plant.toml); use `wattproof demo` or `wattproof simulate`")
+    papers = tls_folder(StateFolder(state_root(state, config)), config.name)
+    config = replace(config, secure_connect=_with_own_papers(config.secure_connect, papers))
     folder = StateFolder(state_root(state, config)).site(config.name)
     with site_lock(folder, "wattproof run"), stores(folder) as (journal, history):
         graph = Graph.read(config.twin_file)
@@ -107,6 +110,15 @@ def _endpoints(config: Site, book: PointBook) -> list[str]:
     connections = with_ports(config.connections)
     commanded = {parse_address(p.binding.address).connection for p in book.writable if p.binding}
     return [f"{c.protocol} {c.host}:{c.port}" for name, c in connections.items() if name in commanded]
+
+
+def _with_own_papers(secure: SecureConnect, folder: Path) -> SecureConnect:
+    """Our certificate for Secure Connect is the one `wattproof certificate` made, unless site.toml names another."""
+    if not secure.hub or secure.tls_cert:
+        return secure
+    return replace(
+        secure, tls_ca=str(folder / "authority.pem"), tls_cert=str(folder / f"{GATEWAY}.pem"), tls_key=str(folder / f"{GATEWAY}.key")
+    )
 
 
 async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, history: History) -> dict[str, Any]:

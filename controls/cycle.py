@@ -16,6 +16,7 @@ from controls.act import Hand
 from controls.arbiter import Ruling, rule
 from controls.drivers.connect import make_drivers
 from controls.drivers.direct import DirectDevices, direct_drivers
+from controls.drivers.papers import papers_of
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
 from controls.leases import Lease, Leases
@@ -81,14 +82,15 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self._drivers = (
-            make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine)
+            make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine, site=self.site.name, secure=self.site.secure_connect)
             if self.direct is None
             else direct_drivers(self.book, self.direct)
         )
         self._scanner = Scanner(self.book, self._drivers)
         self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
-        self._roll = Roll(self.journal, self._drivers, self._scanner)
+        papers = papers_of(self.connections.values(), self.site.secure_connect)
+        self._roll = Roll(self.journal, self._drivers, self._scanner, papers)
         leases = Leases(None if self.site.simulated else monotonic_s)
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)

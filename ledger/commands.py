@@ -33,7 +33,7 @@ device_app = typer.Typer(help="Identities of gateways, meters and bus devices.",
 
 
 @contextmanager
-def _said_plainly() -> Iterator[None]:
+def said_plainly() -> Iterator[None]:
     """The ledger's errors as the product's, by who must act."""
     try:
         yield
@@ -51,7 +51,7 @@ def witness(
     state: State = None,
 ) -> None:
     """Run the government's process: it joins groups and cosigns checkpoints."""
-    with _said_plainly():
+    with said_plainly():
         member = Witness(StateFolder(state_root(state)).witness(), name)
     try:
         server = WitnessServer(member, port)
@@ -82,7 +82,7 @@ def group_create(
         require_name(name)
     except ValueError as refused:
         raise errors.StateError(f"a group's {refused}") from None
-    with _said_plainly():
+    with said_plainly():
         folder = StateFolder(state_root(state)).group(name)
         group = custody.found_group(folder, name, owner, WitnessClient(url), simulated=simulated)
         _tell(_facts(group, Reader(folder / "log.db")), as_json, f"group {name} of {owner} is founded: {group.id.hex()}")
@@ -91,7 +91,7 @@ def group_create(
 @group_app.command("show")
 def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
     """Who belongs to a group, and how far its log is sealed and final."""
-    with _said_plainly():
+    with said_plainly():
         reader = Reader(_folder(state, name) / "log.db")
         facts = _facts(reader.group(), reader)
     members = "\n".join(f"  {m['role']}: {m['name']}" for m in facts["members"])
@@ -101,7 +101,7 @@ def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
 @group_app.command("trust")
 def group_trust(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
     """Write the keys an inspector checks this group against, from the government's own store."""
-    with _said_plainly():
+    with said_plainly():
         folder = StateFolder(state_root(state)).witness()
         if not (folder / "witness.db").exists():
             raise errors.StateError(f"{folder}: no government runs here; ask where `wattproof witness` runs")
@@ -113,7 +113,7 @@ def group_trust(name: str, out: Annotated[Path, typer.Option("--out")], state: S
 @device_app.command("list")
 def device_list(group: str, state: State = None, as_json: AsJson = False) -> None:
     """Every device of a group with its kind and status."""
-    with _said_plainly():
+    with said_plainly():
         devices = Reader(_folder(state, group) / "log.db").group().devices.values()
     facts = [_device(device) for device in devices]
     text = "\n".join(f"{d['device']}: {d['kind']}, {d['status']}" + (f" (by {d['vouched_by']})" if d["vouched_by"] else "") for d in facts)
@@ -132,7 +132,7 @@ def device_enrol(
     as_json: AsJson = False,
 ) -> None:
     """Enrol a device: with fingerprint and gateway, or with a key and certificate of its own."""
-    with _said_plainly():
+    with said_plainly():
         enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
         _tell_sealed(custody.enrol_device(_folder(state, group), enrolment), as_json, f"{source} is enrolled")
 
@@ -140,7 +140,7 @@ def device_enrol(
 @device_app.command("rotate")
 def device_rotate(group: str, source: str, state: State = None, as_json: AsJson = False) -> None:
     """Give a device a new key and certificate; the old key ends at this entry of the log."""
-    with _said_plainly():
+    with said_plainly():
         _tell_sealed(custody.rotate_device(_folder(state, group), source), as_json, f"{source} has a new key")
 
 
@@ -156,7 +156,7 @@ def device_replace(
     as_json: AsJson = False,
 ) -> None:
     """Put another device in the place of an enrolled one: with a new fingerprint, or a new key and certificate."""
-    with _said_plainly():
+    with said_plainly():
         enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
         _tell_sealed(custody.replace_device(_folder(state, group), enrolment), as_json, f"{source} is replaced")
 
@@ -164,21 +164,21 @@ def device_replace(
 @device_app.command("suspend")
 def device_suspend(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """Stop a device for a while; what it says meanwhile is refused."""
-    with _said_plainly():
+    with said_plainly():
         _tell_sealed(custody.suspend_device(_folder(state, group), source, reason), as_json, f"{source} is suspended")
 
 
 @device_app.command("resume")
 def device_resume(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """Let a suspended device go on."""
-    with _said_plainly():
+    with said_plainly():
         _tell_sealed(custody.resume_device(_folder(state, group), source, reason), as_json, f"{source} goes on")
 
 
 @device_app.command("revoke")
 def device_revoke(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """End a device's right to sign, from this entry of the log on."""
-    with _said_plainly():
+    with said_plainly():
         _tell_sealed(custody.revoke_device(_folder(state, group), source, reason), as_json, f"{source} is revoked")
 
 
@@ -195,7 +195,7 @@ def bundle(
     if (first is None) != (end is None):
         raise errors.StateError("a period needs both --first and --end; leave both out for everything")
     period = (first, end) if first is not None and end is not None else None
-    with _said_plainly():
+    with said_plainly():
         made = custody.make_bundle(_folder(state, group), out, period, seen_size)
     checkpoint = made.note.checkpoint
     facts = {"file": str(out), "entries": len(made.pieces), "size": checkpoint.size, "root": checkpoint.root.hex()}
@@ -209,7 +209,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle offline against keys you already hold."""
-    with _said_plainly():
+    with said_plainly():
         held = Trust.from_json(_read(trust)) if trust else None
         report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now(), rules=RULES)
     _tell(report.to_json(), as_json, _report_text(report))

@@ -34,6 +34,8 @@ COMMANDS: Final = {
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
     "group": ("ledger.commands:group_app", "ledger groups: create, show, trust"),
     "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke"),
+    "certificate": ("ledger.tls_commands:certificate_app", "certificates of an encrypted field bus: issue, renew, revoke, list"),
+    "hub": ("controls.hub_commands:hub", "a BACnet Secure Connect hub, for a site that has none"),
     "bundle": ("ledger.commands:bundle", "take a group's evidence out as one file"),
     "verify": ("ledger.commands:verify", "verify a bundle offline against keys the inspector already holds"),
     "serve": ("dashboards.commands:serve", "the pages: control room and owner, or the government's with --government"),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from twin.errors import SiteError
+from twin.secure_connect import vmac_bytes
 
 PROTOCOLS = ("bacnet", "modbus")
 FRAMINGS = ("tcp", "tls", "rtu", "rtu_over_tcp")  # how Modbus travels; rtu is a serial line
@@ -20,6 +21,7 @@ BACNET_ENGINES = ("fast", "reference")
 PARITIES = ("N", "E", "O")
 LINKS_MAX = 8  # connections to one Modbus gateway; few take more
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # names become folders and stand in sealed entries
+HIDDEN = ("folder", "group", "cycle", "comfort", "secure_connect", "connections")  # no plain keys of site.toml
 T = TypeVar("T")
 
 
@@ -31,6 +33,7 @@ class Connection:
     host: str = "127.0.0.1"
     port: int = 0
     device: int = 0  # BACnet device instance; Modbus units stand in the address
+    vmac: str = ""  # a device on BACnet Secure Connect, through the site's hub; host and port do not count then
     network: str = ""  # the router network behind which the device stands: all of one name are asked one at a time
     framing: str = "tcp"
     serial: str = ""  # the serial line of framing rtu
@@ -57,6 +60,10 @@ class Connection:
             raise ValueError("framing tls needs tls_ca, tls_cert and tls_key: both ends show a certificate")
         if (self.framing == "rtu") != bool(self.serial):
             raise ValueError("framing rtu and serial (the serial line, such as /dev/ttyUSB0) belong together")
+        if self.vmac:
+            vmac_bytes(self.vmac)
+            if self.protocol != "bacnet":
+                raise ValueError("vmac belongs to BACnet Secure Connect; take it out of a modbus connection")
         if self.framing == "rtu" and self.links > 1:
             raise ValueError("a serial line carries one request at a time; take links out")
 
@@ -92,6 +99,27 @@ class CycleSettings:
         _among("bacnet_engine", self.bacnet_engine, BACNET_ENGINES)
         if not 1 <= self.fast_s <= self.normal_s <= self.slow_s <= 3600:
             raise ValueError(f"fast_s, normal_s, slow_s must rise within 1 to 3600, got {self.fast_s}, {self.normal_s}, {self.slow_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class SecureConnect:
+    """How the site is reached over BACnet Secure Connect: the hub, and our own certificate. Without a hub there is none."""
+
+    hub: str = ""  # wss://host:port
+    failover_hub: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    listen: str = ""  # host:port where `wattproof hub` listens, for a site without a hub
+
+    def __post_init__(self) -> None:
+        for key, url in (("hub", self.hub), ("failover_hub", self.failover_hub)):
+            if url and not url.startswith("wss://"):
+                raise ValueError(f"{key} must be a URL such as wss://10.0.0.2:47809, got {url!r}")
+        if self.failover_hub and not self.hub:
+            raise ValueError("failover_hub needs a hub before it")
+        if self.listen and not re.fullmatch(r"[^:\s]+:[0-9]{1,5}", self.listen):
+            raise ValueError(f"listen must be host:port, got {self.listen!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +161,14 @@ class Site:
     state_directory: str = ""
     cycle: CycleSettings = field(default_factory=CycleSettings)
     comfort: Comfort = field(default_factory=Comfort)
+    secure_connect: SecureConnect = field(default_factory=SecureConnect)
 
     def __post_init__(self) -> None:
         require_name(self.name)
         if not 0 < self.area_m2 < math.inf:
             raise ValueError(f"area_m2 must be a number above 0, got {self.area_m2:g}")
+        if not self.secure_connect.hub and (first := next((n for n, c in self.connections.items() if c.vmac), "")):
+            raise ValueError(f"connection {first} has a vmac, so [secure_connect] must name a hub")
         for key, value in (("contract_demand_kw", self.contract_demand_kw), ("transformer_kva", self.transformer_kva)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{key} must be 0 (not watched) or above, got {value:g}")
@@ -209,6 +240,7 @@ def load_site(folder: Path) -> Site:
         "group": (GroupMembership, data.pop("group", {})),
         "cycle": (CycleSettings, data.pop("cycle", {})),
         "comfort": (Comfort, data.pop("comfort", {})),
+        "secure_connect": (SecureConnect, _in_folder(folder, _table(data.pop("secure_connect", {}), where, "secure_connect"))),
     }
     parts: dict[str, Any] = {name: _build(kind, _table(value, where, name), f"{where}: [{name}]") for name, (kind, value) in tables.items()}
     connections = _table(data.pop("connections", {}), where, "connections")
@@ -216,7 +248,7 @@ def load_site(folder: Path) -> Site:
         name: _build(Connection, _in_folder(folder, _table(value, where, f"connections.{name}")), f"{where}: [connections.{name}]")
         for name, value in connections.items()
     }
-    site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=("folder", "group", "cycle", "comfort", "connections"))
+    site = _build(Site, {"folder": folder, **data, **parts}, where, hidden=HIDDEN)
     try:
         ZoneInfo(site.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # "Asia" alone is a folder

@@ -57,7 +57,7 @@ class BacnetDriver:
         self._settings = settings
         self._engine = engine
         self._way = way
-        self._to = f"{settings.host}:{settings.port}"
+        self._to = settings.vmac or f"{settings.host}:{settings.port}"
         self._apdu = APDU_COMMON
         self._chunk: dict[int, int] = {}  # learned: properties asked for each object -> objects a request
         self._multiple = True

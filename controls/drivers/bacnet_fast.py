@@ -5,8 +5,9 @@ the library itself refuses replies that do not name what was asked, in order. Su
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rusty_bacnet import (
@@ -72,6 +73,7 @@ class FastEngine:
     """One endpoint for each of our own addresses, each on a port of its own."""
 
     properties_max = 64  # the endpoint's own limit
+    _write_words: Mapping[str, str] = MappingProxyType({"commandability": "commandable"})  # an endpoint wants it said
 
     def __init__(self) -> None:
         self._endpoints: dict[str, Any] = {}  # by our own address
@@ -128,7 +130,7 @@ class FastEngine:
     async def write(self, to: str, thing: BacnetAddress, value: float | None, priority: int) -> None:
         client = await self._client(to)
         raw = PropertyValue.null() if value is None else _typed(thing.object_type, value)
-        request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, commandability="commandable")
+        request = client.write_property(to, _id(thing), _PRESENT_VALUE, raw, priority, **self._write_words)
         await self._asked(client, request, to, f"write {thing}")
 
     async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: Callable[[Change], None]) -> None:
@@ -144,7 +146,7 @@ class FastEngine:
     async def _hear(self) -> None:
         """Hand over what subscribed devices tell; what comes from anybody else, or under another number, is passed over."""
         async for notice in self._changes:
-            take = self._takers.get(_text_of(notice.source_mac))
+            take = self._takers.get(self._source(notice.source_mac))
             kind = _KINDS.get(notice.monitored_object_identifier.object_type)
             if take is None or kind is None or notice.subscriber_process_identifier != SUBSCRIBER or not isinstance(notice.values, list):
                 continue
@@ -152,6 +154,9 @@ class FastEngine:
             if _PRESENT_VALUE in cells:
                 thing = BacnetAddress("", kind, notice.monitored_object_identifier.instance)
                 take(Change(thing, cells[_PRESENT_VALUE], cells.get(_STATUS_FLAGS)))
+
+    def _source(self, mac: bytes) -> str:
+        return f"{'.'.join(str(n) for n in mac[:4])}:{int.from_bytes(mac[4:6], 'big')}"
 
     @property
     def missed(self) -> int:
@@ -279,10 +284,6 @@ def _reference(name: str, index: int | None) -> Any:
 @cache
 def _id(thing: BacnetAddress) -> Any:
     return ObjectIdentifier(getattr(ObjectType, thing.object_type.upper().replace("-", "_")), thing.instance)
-
-
-def _text_of(mac: bytes) -> str:
-    return f"{'.'.join(str(n) for n in mac[:4])}:{int.from_bytes(mac[4:6], 'big')}"
 
 
 _KINDS = {

@@ -9,24 +9,35 @@ from controls.drivers.bacnet_engine import Engine
 from controls.drivers.lanes import Traffic
 from controls.drivers.modbus import ModbusDriver
 from twin.addresses import ModbusAddress, parse_address
-from twin.errors import SiteError
+from twin.errors import MissingError, SiteError
 from twin.points import PointBook
-from twin.site import Connection
+from twin.site import Connection, SecureConnect
 from twin.words import Point
 
 _log = logging.getLogger(__name__)
 
 
-def make_drivers(book: PointBook, connections: Mapping[str, Connection], bacnet_engine: str = "fast") -> dict[str, Driver]:
-    """Drivers by connection, for the connections that bound points name; all BACnet ones share one engine."""
+def make_drivers(
+    book: PointBook,
+    connections: Mapping[str, Connection],
+    bacnet_engine: str = "fast",
+    *,
+    site: str = "",
+    secure: SecureConnect | None = None,
+) -> dict[str, Driver]:
+    """Drivers by connection, for the connections that bound points name; all BACnet ones share one engine, those with a vmac one link."""
     engine: Engine | None = None
+    link: Engine | None = None
     traffic = Traffic()
     drivers: dict[str, Driver] = {}
     for name, points in book.by_connection().items():
         settings = connections.get(name)
         if settings is None:
             raise SiteError(f"{points[0].id} is bound to connection {name!r}, which site.toml does not have; add [connections.{name}]")
-        if settings.protocol == "bacnet":
+        if settings.vmac:
+            link = link or _secure_link(secure, site, name)
+            drivers[name] = BacnetDriver(name, settings, link, traffic.way(settings.network))
+        elif settings.protocol == "bacnet":
             engine = engine or make_engine(bacnet_engine)
             drivers[name] = BacnetDriver(name, settings, engine, traffic.way(settings.network))
         else:
@@ -46,6 +57,16 @@ def make_engine(name: str) -> Engine:
     from controls.drivers.bacnet_reference import ReferenceEngine  # here, because it takes long to load and is rarely needed
 
     return ReferenceEngine()
+
+
+def _secure_link(secure: SecureConnect | None, site: str, connection: str) -> Engine:
+    if secure is None or not secure.hub:
+        raise SiteError(f"connection {connection} has a vmac, so [secure_connect] of site.toml must name a hub")
+    try:
+        from controls.drivers.bacnet_secure import SecureEngine  # here, as above
+    except ImportError as error:
+        raise MissingError(f"BACnet Secure Connect needs rusty-bacnet, which does not load here ({error})") from None
+    return SecureEngine(secure, site)
 
 
 def _first_unit(points: list[Point]) -> int:

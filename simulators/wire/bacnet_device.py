@@ -85,11 +85,7 @@ class BacnetDevice:
     async def start(self, host: str, port: int) -> None:
         """Open the port with every object on its own schedule and no slot filled."""
         assert self._server is None, f"{self.name} runs already"
-        # A server that failed to start has lost its objects: each start builds a new one.
-        # Without share_port_by_address it would listen on every interface of the machine and share a used port in silence.
-        server = BACnetServer(
-            self._instance, self.name, interface=host, port=port, broadcast_address=broadcast_of(host), share_port_by_address=True
-        )
+        server = self._made(host, port)  # a server that failed to start has lost its objects: each start builds a new one
         for thing in self._objects.values():
             _add(server, thing)
         try:
@@ -99,6 +95,12 @@ class BacnetDevice:
         self._server = server
         self._slots = {o.point.id: (None,) * SLOTS for o in self._commandable}
         await self._show({**self._readings, **self._own})
+
+    def _made(self, host: str, port: int) -> Any:
+        # Without share_port_by_address it would listen on every interface of the machine and share a used port in silence.
+        return BACnetServer(
+            self._instance, self.name, interface=host, port=port, broadcast_address=broadcast_of(host), share_port_by_address=True
+        )
 
     async def stop(self) -> None:
         """Leave the wire after a last look; every command is lost."""
