@@ -18,6 +18,7 @@ _ASIDE = re.compile(r"\b(?:with|w|for|mit|für|fuer|inkl|incl|including|zu|near|
 _CAMEL = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])|(?<=[A-ZÄÖÜ])(?=[A-ZÄÖÜ][a-zäöüß])")
 _DIGITS = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
 _FORMULA = re.compile(r"\b(co|pm|no|so|nh) ?(2\.5|10|2|3|1)\b")  # CO2 and PM2.5 are words, not a word and a number
+_NUMBER = re.compile(r"(?<![\w.])(?<!rj )(?<!pt )\d+(?:\.\d+)?(?![\w.])(?! way)")  # sizes and counts
 _LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e", "è": "e"})
 _UNDECODED = re.compile(r"\\+X2\\+((?:[0-9A-Fa-f]{4})+)(?:\\+X0\\*)?")
 _HAS_WORD = re.compile(r"[a-z]{2}|[\u3400-\u9fff]")
@@ -72,9 +73,10 @@ def words(en: str, de: str, zh: str, unless: str = "") -> Words:
 
 
 def segments(text: str) -> tuple[str, ...]:
-    """A name cut at its separators, each part spelt plainly; parts without a word (sizes, numbers) left out."""
+    """A name cut at its separators, each part spelt plainly; parts without a word left out, and every number a 0."""
     cut = (spell(part) for part in _CUT.split(_ID.sub("", mend(text))))
-    return tuple(part for part in (_ASIDE.sub("", part).strip() for part in cut) if _HAS_WORD.search(part))
+    plain = (_NUMBER.sub("0", _ASIDE.sub("", part)).strip() for part in cut)
+    return tuple(part for part in plain if _HAS_WORD.search(part))
 
 
 @lru_cache(maxsize=50_000)

@@ -34,8 +34,9 @@ class _Frame:
         xs, ys = [s[0] for s in spots], [s[1] for s in spots]
         self._x0, self._y1 = min(xs) - MARGIN_M, max(ys) + MARGIN_M
         self._x1, self._y0 = max(xs) + MARGIN_M, min(ys) - MARGIN_M
-        self.scale = min(WIDTH / (self._x1 - self._x0), HEIGHT / (self._y1 - self._y0))
-        self.width, self.height = (self._x1 - self._x0) * self.scale, (self._y1 - self._y0) * self.scale
+        across, up = (max(span, MARGIN_M) for span in (self._x1 - self._x0, self._y1 - self._y0))  # far out, a float swallows the margin
+        self.scale = min(WIDTH / across, HEIGHT / up)
+        self.width, self.height = across * self.scale, up * self.scale
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         return (x - self._x0) * self.scale, (self._y1 - y) * self.scale

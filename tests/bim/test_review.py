@@ -91,9 +91,9 @@ def test_an_element_whose_global_id_is_not_its_own_is_decided_on_by_its_mark(mod
     imported = import_models([model], tmp_path, "house")
 
     classes = {row["equipment"]: row["class"] for row in imported.graph.ask("equipment")}
-    assert (classes["vav_1"], classes["vav_2"]) == ("RVAV", "Terminal_Unit")
+    assert (classes["vav_1"], classes["vav_2"]) == ("RVAV", "VAV")
     assert imported.report["changes"]["changed"] == [
-        {"id": "vav_1", "name": "VAV-1", "class": "RVAV", "before": {"class": "Terminal_Unit"}, "after": {"class": "RVAV"}}
+        {"id": "vav_1", "name": "VAV-1", "class": "RVAV", "before": {"class": "VAV"}, "after": {"class": "RVAV"}}
     ]
 
 
