@@ -105,7 +105,7 @@ def faulty(point: str, recv_s: float, detail: str) -> Sample:
 def good_samples(points: Sequence[str], values: Iterable[float], recv_s: float) -> list[Sample]:
     """Good samples of many points at once, made by the hundred thousand a second; nothing is checked here."""
     fields = zip(points, values, *map(repeat, (Quality.GOOD, Reason.NONE, recv_s, True, "")), strict=False)
-    return list(map(tuple.__new__, repeat(Sample), fields))  # type: ignore[arg-type]
+    return list(map(tuple.__new__, repeat(Sample), fields))
 
 
 def to_value(raw: float, point: Point) -> float:

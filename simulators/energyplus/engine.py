@@ -85,7 +85,8 @@ def load_model(path: Path, folder: Path) -> dict[str, Any]:
         model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise SiteError(f"{path}: not readable as epJSON ({error}); give an .idf or .epJSON file of version {MODEL_VERSION}") from None
-    found = next(iter(model.get("Version", {}).values()), {}).get("version_identifier") if isinstance(model, dict) else None
+    stated: list[dict[str, Any]] = list(model.get("Version", {}).values()) if isinstance(model, dict) else []
+    found = stated[0].get("version_identifier") if stated else None
     if found != MODEL_VERSION:
         raise SiteError(f"{path}: the model is of EnergyPlus version {found or '(none said)'}, expected {MODEL_VERSION}; update it first")
     return model
