@@ -20,11 +20,13 @@ from simulators.plant import Plant, Step
 from simulators.safety import unsafe
 from simulators.score import Score
 from simulators.wire.devices import FieldDevices
+from simulators.wire.secure_device import HubSide
 from twin.clock import SteppedClock, monotonic_s
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record
 from twin.points import PointBook
+from twin.secure_connect import TLS
 from twin.site import Site
 from twin.state import site_lock, write_json
 
@@ -90,7 +92,8 @@ class RunningSite:
         self.journal = Journal(parts.folder / "journal.db")
         self.history = History(parts.folder / "history.db")
         self.direct = DirectDevices(parts.book, parts.site.connections) if parts.direct else None
-        self.devices = self.direct or FieldDevices(parts.book, parts.site.connections, records=parts.records)
+        hub = HubSide(parts.site.name, parts.site.secure_connect.hub, parts.folder / TLS)
+        self.devices = self.direct or FieldDevices(parts.book, parts.site.connections, records=parts.records, hub=hub)
         self.report = RunReport()
 
     async def run(self, *, speed: float | None, stop: asyncio.Event) -> RunReport:

@@ -11,6 +11,7 @@ from twin.state import StateFolder, read_json, write_json
 
 _NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:wattproof:secure-connect")
 GATEWAY, HUB = "gateway", "hub"
+TLS = "tls"  # the folder of certificates in a site's state
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def vmac_bytes(text: str) -> bytes:
 
 def tls_folder(state: StateFolder, site: str) -> Path:
     """Where a site's authority keeps its certificates and the roll of them."""
-    return state.site(site) / "tls"
+    return state.site(site) / TLS
 
 
 def read_members(folder: Path) -> list[Member]:

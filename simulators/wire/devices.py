@@ -13,7 +13,8 @@ from simulators.wire.interposer import Interposer, TcpInterposer, UdpInterposer
 from simulators.wire.lies import lie_named
 from simulators.wire.modbus_device import ModbusDevice
 from simulators.wire.ports import LOOPBACK, free_tcp_port, free_udp_port, require_free_tcp, require_free_udp
-from simulators.wire.writes import WriteSeen
+from simulators.wire.secure_device import HubSide, SecureDevice
+from simulators.wire.writes import Note, WriteSeen
 from twin.addresses import Address, BacnetAddress, ModbusAddress, parse_address
 from twin.clock import wall_now
 from twin.errors import SiteError, WireError
@@ -31,7 +32,8 @@ Bound = tuple[Point, Address, Binding]
 class FieldDevices:
     """All devices of a site. `log` holds every write they saw, by whomever, in the order in which it was seen.
 
-    Connections named in `disturbed` get an interposer each: `disturb` makes their wire as bad as wanted, in mid-run too.
+    A connection with a vmac joins the `hub` in place of a port of its own. Connections named in `disturbed` get an interposer each:
+    `disturb` makes their wire as bad as wanted, in mid-run too.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class FieldDevices:
         *,
         records: Mapping[str, RecordMaker] | None = None,
         disturbed: Collection[str] = (),
+        hub: HubSide | None = None,
     ) -> None:
         self.log: list[WriteSeen] = []
         self.between: dict[str, Interposer] = {}
         self._disturbed = frozenset(disturbed)
+        self._hub = hub
         self._behind: dict[str, int] = {}  # the ports of devices that stand behind an interposer
         self._connections = dict(connections)
         self._records = dict(records or {})
@@ -62,8 +66,8 @@ class FieldDevices:
         ports = _ports(self._connections)
         try:
             for name, device in self._devices.items():
-                host = self._connections[name].host
-                await device.start(host, await self._put_between(name, host, ports[name]))
+                host, port = self._place(name, ports[name])
+                await device.start(host, await self._put_between(name, host, port))
                 self._running[name] = replace(self._connections[name], port=ports[name])
         except BaseException:
             await self.stop()
@@ -117,9 +121,10 @@ class FieldDevices:
         if connection in self._running:
             return
         known = self._connections[connection]
-        own = replace(known, port=self._behind.get(connection, known.port))
-        _require_free(connection, own)
-        await device.start(own.host, own.port)
+        host, port = self._place(connection, self._behind.get(connection, known.port))
+        if not known.vmac:
+            _require_free(connection, replace(known, port=port))
+        await device.start(host, port)
         self._running[connection] = known
 
     def disturb(self, connection: str, faults: Faults | None = None, lie: Honest | str | None = None) -> Interposer:
@@ -145,8 +150,26 @@ class FieldDevices:
             self.log.append(WriteSeen(name, point, value, priority, self._at, wall_now()))
 
         if connection.protocol == "bacnet":
-            return BacnetDevice(name, connection.device, [(p, a, b) for p, a, b in points if isinstance(a, BacnetAddress)], note)
+            things = [(p, a, b) for p, a, b in points if isinstance(a, BacnetAddress)]
+            if connection.vmac:
+                return self._secure(name, connection, things, note)
+            return BacnetDevice(name, connection.device, things, note)
         return ModbusDevice(name, [(p, a, b) for p, a, b in points if isinstance(a, ModbusAddress)], note)
+
+    def _secure(self, name: str, connection: Connection, things: list[tuple[Point, BacnetAddress, Binding]], note: Note) -> FieldDevice:
+        if self._hub is None or not self._hub.url:
+            raise SiteError(f"connection {name} has a vmac, so [secure_connect] of site.toml must name the hub it joins")
+        device = SecureDevice(name, connection.device, things, note, hub=self._hub)
+        if device.vmac != connection.vmac:
+            raise SiteError(
+                f"connection {name}: a simulated device called {name} has the vmac {device.vmac}, got {connection.vmac}; write that"
+            )
+        return device
+
+    def _place(self, name: str, port: int) -> tuple[str, int]:
+        """Where a device listens, or where it dials."""
+        connection = self._connections[name]
+        return self._hub.place if connection.vmac and self._hub is not None else (connection.host, port)
 
     def _named(self, connection: str) -> FieldDevice:
         if connection not in self._devices:
@@ -225,7 +248,8 @@ def _energy_beside(record: str, book: PointBook) -> str:
 def _ports(connections: Mapping[str, Connection]) -> dict[str, int]:
     """A port for each connection: all fixed ones are tried before the first device is started."""
     taken: dict[tuple[str, str, int], str] = {}
-    for name, connection in connections.items():
+    on_wire = {name: connection for name, connection in connections.items() if not connection.vmac}
+    for name, connection in on_wire.items():
         if connection.protocol == "bacnet" and not _is_ipv4(connection.host):
             raise WireError(f"connection {name}: a BACnet host must be an IPv4 address, got {connection.host!r}; use {LOOPBACK}")
         if connection.port:
@@ -236,7 +260,8 @@ def _ports(connections: Mapping[str, Connection]) -> dict[str, int]:
                 )
             taken[key] = name
             _require_free(name, connection)
-    return {name: connection.port or _choose(name, connection, taken) for name, connection in connections.items()}
+    chosen = {name: connection.port or _choose(name, connection, taken) for name, connection in on_wire.items()}
+    return dict.fromkeys(connections, 0) | chosen
 
 
 def _is_ipv4(host: str) -> bool:

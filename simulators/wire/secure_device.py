@@ -1,6 +1,7 @@
 """A simulated device on BACnet Secure Connect: the same objects and schedule, joined to a hub with a certificate of its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,30 @@ from twin.words import Binding, Point
 HEARTBEAT_MS, SILENCE_MS = 3000, 6000  # the shortest that ASHRAE 135 AB.6.3 allows: it tells soon that its hub is gone
 
 
+@dataclass(frozen=True, slots=True)
+class HubSide:
+    """What a simulated device needs to join: the site's name, the hub's URL, and the folder of the site's certificates."""
+
+    site: str
+    url: str
+    papers: Path
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port of the hub."""
+        host, _, port = self.url.removeprefix("wss://").rpartition(":")
+        return host, int(port)
+
+
 class SecureDevice(BacnetDevice):
-    """A node of `site` by its own name; `papers` is the folder with authority.pem, <name>.pem and <name>.key."""
+    """A node of the site by its own name, with <name>.pem and <name>.key of the site's certificates."""
 
     def __init__(
-        self, name: str, instance: int, points: Sequence[tuple[Point, BacnetAddress, Binding]], note: Note, *, site: str, papers: Path
+        self, name: str, instance: int, points: Sequence[tuple[Point, BacnetAddress, Binding]], note: Note, *, hub: HubSide
     ) -> None:
         super().__init__(name, instance, points, note)
-        self._identity = node_uuid(site, name)
-        self._papers = papers
+        self._identity = node_uuid(hub.site, name)
+        self._papers = hub.papers
 
     @property
     def vmac(self) -> str:
