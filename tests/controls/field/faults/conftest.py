@@ -109,7 +109,9 @@ def impatient(monkeypatch) -> None:
 @pytest.fixture(autouse=True, params=["fast", "reference"])
 def engine(request, monkeypatch) -> str:
     """Both BACnet engines are held to every scenario; a test without BACnet names one of them."""
-    monkeypatch.setattr("controls.cycle.make_drivers", lambda book, connections, _: make_drivers(book, connections, request.param))
+    monkeypatch.setattr(
+        "controls.cycle.make_drivers", lambda book, connections, _, **more: make_drivers(book, connections, request.param, **more)
+    )
     return request.param
 
 
