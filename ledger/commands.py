@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ledger import custody
+from ledger import audit, custody
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
 from ledger.log import Reader, Sealed
@@ -96,6 +97,19 @@ def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
         facts = _facts(reader.group(), reader)
     members = "\n".join(f"  {m['role']}: {m['name']}" for m in facts["members"])
     _tell(facts, as_json, f"group {name}, {facts['size']} entries, {facts['final_size']} of them final\n{members}")
+
+
+@group_app.command("check")
+def group_check(name: str, state: State = None, as_json: AsJson = False) -> None:
+    """Look through a group's log row by row, and name what was altered on this disk."""
+    folder = _folder(state, name)
+    with _said_plainly():
+        found = audit.audit_log(folder / "log.db", custody.own_data_key(folder))
+    facts = {"ok": not found, "damages": [asdict(damage) for damage in found]}
+    lines = [f"{damage.table} {damage.row}: {damage.what}" for damage in found] or [f"group {name}: every row is as it was sealed"]
+    _tell(facts, as_json, "\n".join(lines))
+    if found:
+        raise typer.Exit(1)
 
 
 @group_app.command("trust")

@@ -433,7 +433,7 @@ def _finish(db: sqlite3.Connection, tip: _Tip, signer: Ed25519Signer, wall_ms: i
     db.executemany("INSERT INTO entry VALUES (?,?,?,?,?,?,?)", tip.rows)
     db.executemany("INSERT INTO body VALUES (?,?,?)", tip.bodies)
     db.executemany("INSERT INTO node VALUES (?,?,?)", tip.nodes)
-    db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (tip.size, tip.note.signed, wall_ms))
+    db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (tip.size, tip.note.signed, tip.standing[LOG].wall_ms))
     tip.rows, tip.bodies, tip.nodes = [], [], []
     return tip.note
 
