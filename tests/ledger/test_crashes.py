@@ -79,9 +79,8 @@ def test_a_full_disk_refuses_the_checkpoint_in_one_sentence_and_loses_nothing(ho
     shutil.copytree(house.folder, folder)
     house.folder = folder
     house.open()
-    with pytest.raises(LedgerError, match="nothing of this checkpoint was kept|cannot be written") as told:
-        for _ in range(1000):
-            house.seal(*(house.batch(gateway) for gateway in [house.gateway()] for _ in range(40)))
+    with pytest.raises(LedgerError, match=r"nothing of this checkpoint was kept|cannot be written") as told:
+        _seal_without_end(house)
 
     size = house.log.newest().checkpoint.size
     assert "disk" in str(told.value)
@@ -89,6 +88,12 @@ def test_a_full_disk_refuses_the_checkpoint_in_one_sentence_and_loses_nothing(ho
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
     assert house.seal(house.batch(house.gateway())).checkpoint.size > size
     assert audit_log(folder / "log.db") == []
+
+
+def _seal_without_end(house) -> None:
+    while True:
+        gateway = house.gateway()
+        house.seal(*(house.batch(gateway) for _ in range(40)))
 
 
 def test_a_disk_that_became_read_only_refuses_and_goes_on_when_it_can_be_written(house, small_disk: Path) -> None:
@@ -103,7 +108,7 @@ def test_a_disk_that_became_read_only_refuses_and_goes_on_when_it_can_be_written
     house.logs.clear()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
 
-    with pytest.raises(LedgerError, match="cannot be (opened|written)|nothing of this checkpoint"):
+    with pytest.raises(LedgerError, match=r"cannot be (opened|written)|nothing of this checkpoint"):
         house.seal(house.batch(house.gateway()))
 
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
@@ -123,12 +128,9 @@ def test_a_torn_write_ahead_log_costs_whole_checkpoints_and_never_half_of_one(ho
     data = wal.read_bytes()
     wal.write_bytes(data[: int(len(data) * share)])
 
-    try:
-        log = open_log(torn)
-    except LedgerError as told:
-        assert "restore" in str(told) or "found the group first" in str(told)
-        return
+    log = open_log(torn)
+
     assert log.size() == log.newest().checkpoint.size
-    assert log.size() <= sizes[-1]
+    assert log.size() in sizes or log.size() < sizes[0]
     assert audit_log(torn / "log.db") == []
     log.close()

@@ -134,18 +134,26 @@ def _values(path: Path) -> object:
             return None
 
 
+SWAPPED = """
+    UPDATE entry SET number = -1 WHERE number = 6;
+    UPDATE entry SET number = 6 WHERE number = 7;
+    UPDATE entry SET number = 7 WHERE number < 0"""
+DOUBLED = """
+    INSERT INTO entry SELECT (SELECT max(number) + 1 FROM entry), kind, source || 2, seq, wall_ms, leaf, hash FROM entry WHERE number = 7"""
+
+
 @pytest.mark.parametrize(
     ("attack", "table"),
     [
-        ("DELETE FROM entry WHERE number = 7", "entry"),  # dropped
-        ("UPDATE entry SET number = -1 WHERE number = 6; UPDATE entry SET number = 6 WHERE number = 7; UPDATE entry SET number = 7 WHERE number = -1", "checkpoint"),  # reordered
-        ("UPDATE entry SET wall_ms = wall_ms - 3600000 WHERE number = 7", "entry"),  # back-dated
-        ("INSERT INTO entry SELECT (SELECT max(number) + 1 FROM entry), kind, source || '2', seq, wall_ms, leaf, hash FROM entry WHERE number = 7", "entry"),  # duplicated
+        ("DELETE FROM entry WHERE number = 7", "entry"),
+        (SWAPPED, "checkpoint"),
+        ("UPDATE entry SET wall_ms = wall_ms - 3600000 WHERE number = 7", "entry"),
+        (DOUBLED, "entry"),
         ("DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint)", "checkpoint"),
         ("DELETE FROM body WHERE number = (SELECT max(number) FROM body)", "body"),
         ("DELETE FROM node WHERE level = 2", "node"),
     ],
-)  # fmt: skip
+)
 def test_rows_dropped_reordered_back_dated_or_duplicated_are_found(altered, attack: str, table: str) -> None:
     found = altered(lambda db: db.executescript(attack))
 
