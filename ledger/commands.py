@@ -1,4 +1,4 @@
-"""Commands of the ledger: witness, group, device, bundle, verify."""
+"""Commands of the ledger: witness, group, device, bundle, verify, backup, restore."""
 
 import json
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger import audit, custody
+from ledger import backup as backups
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
 from ledger.log import Reader, Sealed
@@ -229,6 +230,33 @@ def verify(
     _tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+Passphrase = Annotated[Path, typer.Option("--passphrase-file", help="a file that holds the passphrase, 16 characters at least")]
+
+
+def backup(
+    group: str, out: Annotated[Path, typer.Option("--out")], passphrase: Passphrase, state: State = None, as_json: AsJson = False
+) -> None:
+    """Keep a group's whole state as one encrypted file: log, keys, and its sites' journals."""
+    with _said_plainly():
+        size = backups.back_up(state_root(state), group, out, _read(passphrase).strip())
+    _tell({"group": group, "file": str(out), "bytes": size}, as_json, f"{out}: group {group} in {size:,} bytes; keep it in another house")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="BACKUP")],
+    passphrase: Passphrase,
+    url: Annotated[str, typer.Option("--witness", help="the government's process: a log that is behind what it saw is refused")] = "",
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a group's state back from a backup, where nothing stands."""
+    with _said_plainly():
+        client = WitnessClient(url) if url else None
+        restored = backups.restore(state_root(state), _read(file), _read(passphrase).strip(), client)
+    asked = "the witness has seen no more" if url else "no witness was asked; sealing asks it before it goes on"
+    _tell(asdict(restored), as_json, f"group {restored.group} stands again with {restored.size} entries; {asked}")
 
 
 def _pairs(items: list[str] | None) -> dict[str, str]:

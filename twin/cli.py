@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "hub": ("controls.hub_commands:hub", "a BACnet Secure Connect hub, for a site that has none"),
     "bundle": ("ledger.commands:bundle", "take a group's evidence out as one file"),
     "verify": ("ledger.commands:verify", "verify a bundle offline against keys the inspector already holds"),
+    "backup": ("ledger.commands:backup", "keep a group's whole state as one encrypted file"),
+    "restore": ("ledger.commands:restore", "put a group back from a backup; a log that is behind its witness is refused"),
     "serve": ("dashboards.commands:serve", "the pages: control room and owner, or the government's with --government"),
     "speed": ("simulators.speed_commands:speed", "the table of speed and memory figures"),
     "doctor": ("twin.commands:doctor", "what this machine has and lacks; --install brings what it may"),

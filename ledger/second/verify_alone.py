@@ -187,6 +187,10 @@ def _key_of(value: Any, step: int) -> tuple[str, bytes]:
     return value[0], value[1]
 
 
+def _written(key: Any) -> str:
+    return f"{key[0]}:{key[1].hex()}"
+
+
 def _key_id(key: tuple[str, bytes]) -> bytes:
     return _sha(f"wattproof key {key[0]}\n".encode() + key[1])
 
@@ -290,17 +294,21 @@ def _body(data: bytes) -> tuple[list[tuple[str, Any]], bytes] | None:
 
 class _Bundle:
     closed = 0
+    seen_size: int
+    seen_proof: list[bytes]
 
     def read(self, data: bytes) -> None:
         _need(len(data) <= 512 << 20 and _sha(data[:-32]) == data[-32:], 1, "the closing digest does not fit")
         b = self.b = _unspell(data[:-32], 1)
         _need(_typed(b, BUNDLE) and b["format"] == "wattproof bundle 1", 1, "not a bundle of format 1")
         self.text, self.size, self.root, self.lines = _note_parts(b["note"], 1)
-        self.leaves = [_Leaf(*item) for item in b["entries"] if _need(isinstance(item, list) and len(item) == 4, 1, "an entry") is None]
+        _need(all(isinstance(item, list) and len(item) == 4 for item in b["entries"]), 1, "an entry of a bundle has four parts")
+        self.leaves = [_Leaf(*item) for item in b["entries"]]
         numbers, first, end = [leaf.number for leaf in self.leaves], b["first"], b["end"]
         _need(numbers and numbers == sorted(set(numbers)) and numbers[0] == 0 and numbers[-1] == self.size - 1, 1, "entries out of order")
         _need(0 <= first < end <= self.size and set(range(first, end)) <= set(numbers), 1, "entries of the period are missing")
-        self.whole, (self.seen_size, self.seen_proof) = not b["proofs"], b["seen"] if len(b["seen"]) == 2 else (0, 0)
+        _need(len(b["seen"]) == 2, 1, "the proof from an older checkpoint")
+        self.whole, self.seen_size, self.seen_proof = not b["proofs"], b["seen"][0], b["seen"][1]
         paths = [*b["proofs"], self.seen_proof]
         proper = all(isinstance(p, list) and len(p) < 64 and all(type(h) is bytes and len(h) == 32 for h in p) for p in paths)
         _need(proper and type(self.seen_size) is int, 1, "a proof is a list of at most 63 hashes")
@@ -326,10 +334,9 @@ class _Bundle:
         _need(len(set(keys)) == len(keys) and 1 <= self.needed <= len(self.witness) == len(facts["witnesses"]), 2, "keys or witnesses")
         wrapped = all(type(key) is bytes for key in facts["data_keys"].values())
         _need(set(facts["data_keys"]) == set(self.members) and wrapped and self.b["group"] == self.id, 2, "data keys or group")
-        written = lambda key: f"{key[0]}:{key[1].hex()}"  # noqa: E731
-        found = [self.id.hex(), *(written(self.members[m]["key"]) for m in ("owner", "government")), written(self.log), self.needed]
+        found = [self.id.hex(), *(_written(self.members[m]["key"]) for m in ("owner", "government")), _written(self.log), self.needed]
         held = [trust["group"], trust["owner"]["key"], trust["government"]["key"], trust["log"], trust["witnesses_needed"]]
-        witnesses = [{"name": name, "key": written(key)} for name, key in self.witness.items()]
+        witnesses = [{"name": name, "key": _written(key)} for name, key in self.witness.items()]
         _need(found == held and witnesses == trust["witnesses"], 2, "the bundle's keys are not those in the trust file")
 
     def checkpoint(self, seen: str) -> None:
@@ -489,7 +496,8 @@ class _Bundle:
         _need(valid, 7, f"{leaf.at}: its certificate was not valid then")
 
     def order(self) -> None:
-        first, end, gaps = self.b["first"], self.b["end"], {}
+        first, end = self.b["first"], self.b["end"]
+        gaps: dict[str, tuple[int, int]] = {}
         standing: dict[str, list[Any]] = {}
         for leaf in self.leaves:
             e, (seq, prev, wall) = leaf.entry, standing.get(leaf.entry["source"], [0, ZERO, 0])
@@ -552,12 +560,13 @@ def _certified(der: bytes, name: str) -> tuple[tuple[str, bytes], x509.Certifica
         key, extensions = certificate.public_key(), certificate.extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        right = [getattr(n, "value", None) for n in names] == [f"urn:wattproof:{name}"]
-        right &= list(usage) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH] and isinstance(key, ec.EllipticCurvePublicKey)
-        right &= certificate.not_valid_after_utc - certificate.not_valid_before_utc <= timedelta(days=1100)
+        named = [getattr(n, "value", None) for n in names] == [f"urn:wattproof:{name}"]
+        short = certificate.not_valid_after_utc - certificate.not_valid_before_utc <= timedelta(days=1100)
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError(name)
+        _need(named and short and list(usage) == [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH], 6, name)
     except Exception:  # noqa: BLE001 (whatever is wrong with it, it certifies nothing)
-        right = False
-    _need(right and isinstance(key.curve, ec.SECP256R1), 6, f"not a certificate of {name}")
+        raise RefusedError(6, f"not a certificate of {name}") from None
     return ("p256", key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)), certificate
 
 
