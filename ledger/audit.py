@@ -49,7 +49,7 @@ def audit_log(path: Path, data_key: bytes | None = None) -> list[Damage]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         looked = _Looked()
         try:
-            state = db.execute("PRAGMA quick_check").fetchone()[0]
+            state = db.execute("PRAGMA integrity_check").fetchone()[0]
             if state != "ok":
                 found.append(Damage("file", "", str(state)[:200]))
             for look in (_entries, _bodies, _nodes, _checkpoints, _cosignatures):
