@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ledger import audit, custody
+from ledger import audit, custody, tiles
 from ledger import backup as backups
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
@@ -111,6 +111,17 @@ def group_check(name: str, state: State = None, as_json: AsJson = False) -> None
     _tell(facts, as_json, "\n".join(lines))
     if found:
         raise typer.Exit(1)
+
+
+@group_app.command("tiles")
+def group_tiles(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
+    """Write a group's log as static files (C2SP tlog-tiles) and recompute them up to the signed root; a later run adds what is new."""
+    folder = _folder(state, name)
+    with _said_plainly(), closing(Reader(folder / "log.db")) as reader:
+        group = reader.group(1)
+        size = tiles.export_tiles(reader, out)
+        tiles.check_tiles(out, Trust.of(group))
+    _tell({"folder": str(out), "size": size}, as_json, f"{out}: {size} entries as tiles, recomputed up to the signed root")
 
 
 @group_app.command("trust")

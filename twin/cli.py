@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "grant": ("ledger.site_commands:grant", "verify that signature here, and let the signed points be written"),
     "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
-    "group": ("ledger.commands:group_app", "ledger groups: create, show, check, trust"),
+    "group": ("ledger.commands:group_app", "ledger groups: create, show, check, tiles, trust"),
     "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke"),
     "certificate": ("ledger.tls_commands:certificate_app", "certificates of an encrypted field bus: issue, renew, revoke, list"),
     "hub": ("controls.hub_commands:hub", "a BACnet Secure Connect hub, for a site that has none"),
