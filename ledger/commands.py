@@ -104,7 +104,7 @@ def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
 def group_check(name: str, state: State = None, as_json: AsJson = False) -> None:
     """Look through a group's log row by row, and name what was altered on this disk."""
     folder = _folder(state, name)
-    with _said_plainly():
+    with said_plainly():
         found = audit.audit_log(folder / "log.db", custody.own_data_key(folder))
     facts = {"ok": not found, "damages": [asdict(damage) for damage in found]}
     lines = [f"{damage.table} {damage.row}: {damage.what}" for damage in found] or [f"group {name}: every row is as it was sealed"]
@@ -117,7 +117,7 @@ def group_check(name: str, state: State = None, as_json: AsJson = False) -> None
 def group_tiles(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
     """Write a group's log as static files (C2SP tlog-tiles) and recompute them up to the signed root; a later run adds what is new."""
     folder = _folder(state, name)
-    with _said_plainly(), closing(Reader(folder / "log.db")) as reader:
+    with said_plainly(), closing(Reader(folder / "log.db")) as reader:
         group = reader.group(1)
         size = tiles.export_tiles(reader, out)
         tiles.check_tiles(out, Trust.of(group))
@@ -250,7 +250,7 @@ def backup(
     group: str, out: Annotated[Path, typer.Option("--out")], passphrase: Passphrase, state: State = None, as_json: AsJson = False
 ) -> None:
     """Keep a group's whole state as one encrypted file: log, keys, and its sites' journals."""
-    with _said_plainly():
+    with said_plainly():
         size = backups.back_up(state_root(state), group, out, _read(passphrase).strip())
     _tell({"group": group, "file": str(out), "bytes": size}, as_json, f"{out}: group {group} in {size:,} bytes; keep it in another house")
 
@@ -263,7 +263,7 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Put a group's state back from a backup, where nothing stands."""
-    with _said_plainly():
+    with said_plainly():
         client = WitnessClient(url) if url else None
         restored = backups.restore(state_root(state), _read(file), _read(passphrase).strip(), client)
     asked = "the witness has seen no more" if url else "no witness was asked; sealing asks it before it goes on"

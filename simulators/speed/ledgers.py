@@ -1,4 +1,4 @@
-"""The ledger's own speed figures: durable ingest, proofs in a large log, and a meter-year verified offline.
+"""Speed of the ledger: durable ingest, proofs in a large log, and a meter-year verified offline.
 
 Everything is measured on real logs of a group that is founded for it, with salts and encryption on.
 """
@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,29 +24,13 @@ from ledger.tree import fold, grow, leaf_hash, verify_inclusion
 from ledger.verify import verify_bundle
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient, cosign_newest
+from simulators.speed.figures import Figure
 from twin.clock import monotonic_s
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 SITE, GATEWAY = "speed", "speed:gateway"
 RUNS = 3
 CHECKS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One figure with the target it is held against, and what was measured beside it."""
-
-    name: str
-    value: float
-    unit: str
-    target: float
-    more_is_better: bool = False
-    peers: dict[str, float] = field(default_factory=dict)
-
-
-def measure(folder: Path) -> list[Measured]:
-    """Every figure of the ledger; a minute or two and some gigabytes of disk below `folder`."""
-    return [*ingest(folder), *meter_year(folder), *proofs(folder)]
 
 
 # Ingest
@@ -70,7 +54,7 @@ LOADS = (
 )
 
 
-def ingest(folder: Path) -> Iterator[Measured]:
+def ingest(folder: Path) -> Iterator[Figure]:
     """Readings a second from signature check to signed checkpoint on the disk, one process on one core: the middle of three runs."""
     for load in LOADS:
         rates = []
@@ -80,7 +64,7 @@ def ingest(folder: Path) -> Iterator[Measured]:
         wall, cpu = (statistics.median(column) for column in zip(*rates, strict=True))
         name = f"durable ingest, {load.name}, {load.batches} under a checkpoint"
         peers = {"a second of CPU": cpu, "bare P-256 checks a second of CPU": _bare_checks_a_second() * load.readings}
-        yield Measured(name, wall, "1/s", load.target, more_is_better=True, peers=peers)
+        yield Figure(name, wall, "1/s", load.target, more_is_better=True, peers=peers)
 
 
 def _ingest_rates(log: Log, source: Source, load: Load) -> tuple[float, float]:
@@ -119,7 +103,7 @@ YEAR_MINUTES, BATCH_MINUTES = 525_600, 15
 RAM_FOLDER = Path("/dev/shm")  # noqa: S108 (a folder of our own is made in it)
 
 
-def meter_year(folder: Path, minutes: int = YEAR_MINUTES) -> Iterator[Measured]:
+def meter_year(folder: Path, minutes: int = YEAR_MINUTES) -> Iterator[Figure]:
     """A meter read every minute for a year, sealed every quarter of an hour, verified offline in one go."""
     # In memory where there is such a folder: how the year was sealed is not what is measured.
     with (
@@ -135,7 +119,7 @@ def meter_year(folder: Path, minutes: int = YEAR_MINUTES) -> Iterator[Measured]:
     report = verify_bundle(data, trust)
     took = monotonic_s() - begun
     assert report.ok, report.steps
-    yield Measured(f"a meter-year verified offline, {minutes:,} readings in a file of {len(data) / 1e6:.0f} MB", took, "s", 10)
+    yield Figure(f"a meter-year verified offline, {minutes:,} readings in a file of {len(data) / 1e6:.0f} MB", took, "s", 10)
 
 
 def _meter_batch(source: Source, at: datetime) -> Signed:
@@ -154,7 +138,7 @@ PROOFS = 2000
 DEMO_ENTRIES_A_DAY = 2194  # what one simulated day of the demo office sealed, state leaves among them: `wattproof demo --days 1`
 
 
-def proofs(folder: Path, size: int = LARGE) -> Iterator[Measured]:
+def proofs(folder: Path, size: int = LARGE) -> Iterator[Figure]:
     """Inclusion proofs from a log with the hashes of ten million entries on the disk (the entries' own bytes are left out)."""
     with _group(folder / "large") as (log, _, _):
         path = log.path
@@ -170,10 +154,10 @@ def proofs(folder: Path, size: int = LARGE) -> Iterator[Measured]:
     reader.close()
     p99_ms = 1000 * sorted(times_s)[int(0.99 * len(times_s))]
     years = f"{size / DEMO_ENTRIES_A_DAY / 365:.0f} years of the demo site"
-    yield Measured(f"inclusion proof in a log of {size:,} entries ({years}), p99", p99_ms, "ms", 5)
-    yield Measured(f"longest inclusion proof in a log of {size:,} entries", longest, "hashes", 24)
+    yield Figure(f"inclusion proof in a log of {size:,} entries ({years}), p99", p99_ms, "ms", 5)
+    yield Figure(f"longest inclusion proof in a log of {size:,} entries", longest, "hashes", 24)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield Measured("memory of the process that measured all this, highest", peak_mb, "MB", 1024)
+    yield Figure("memory of the process that measured all this, highest", peak_mb, "MB", 1024)
 
 
 def _fill(path: Path, size: int) -> bytes:
