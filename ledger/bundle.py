@@ -14,6 +14,7 @@ from ledger.errors import FormatError
 from ledger.tree import HASH_BYTES, PROOF_MOST
 
 BUNDLE_FORMAT = "wattproof bundle 1"
+OPEN = 0  # the epoch of a body that lies open
 BUNDLE_BYTES_MAX = 512 << 20  # a year of one building in minute batches is some 300 MB
 
 

@@ -1,14 +1,16 @@
-"""Commands of the ledger: witness, group, device, bundle, verify."""
+"""Commands of the ledger: witness, group, device, bundle, verify, backup, restore."""
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ledger import custody
+from ledger import audit, custody, tiles
+from ledger import backup as backups
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Device, Group
 from ledger.log import Reader, Sealed
@@ -96,6 +98,30 @@ def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
         facts = _facts(reader.group(), reader)
     members = "\n".join(f"  {m['role']}: {m['name']}" for m in facts["members"])
     _tell(facts, as_json, f"group {name}, {facts['size']} entries, {facts['final_size']} of them final\n{members}")
+
+
+@group_app.command("check")
+def group_check(name: str, state: State = None, as_json: AsJson = False) -> None:
+    """Look through a group's log row by row, and name what was altered on this disk."""
+    folder = _folder(state, name)
+    with said_plainly():
+        found = audit.audit_log(folder / "log.db", custody.own_data_key(folder))
+    facts = {"ok": not found, "damages": [asdict(damage) for damage in found]}
+    lines = [f"{damage.table} {damage.row}: {damage.what}" for damage in found] or [f"group {name}: every row is as it was sealed"]
+    _tell(facts, as_json, "\n".join(lines))
+    if found:
+        raise typer.Exit(1)
+
+
+@group_app.command("tiles")
+def group_tiles(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
+    """Write a group's log as static files (C2SP tlog-tiles) and recompute them up to the signed root; a later run adds what is new."""
+    folder = _folder(state, name)
+    with said_plainly(), closing(Reader(folder / "log.db")) as reader:
+        group = reader.group(1)
+        size = tiles.export_tiles(reader, out)
+        tiles.check_tiles(out, Trust.of(group))
+    _tell({"folder": str(out), "size": size}, as_json, f"{out}: {size} entries as tiles, recomputed up to the signed root")
 
 
 @group_app.command("trust")
@@ -215,6 +241,33 @@ def verify(
     _tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+Passphrase = Annotated[Path, typer.Option("--passphrase-file", help="a file that holds the passphrase, 16 characters at least")]
+
+
+def backup(
+    group: str, out: Annotated[Path, typer.Option("--out")], passphrase: Passphrase, state: State = None, as_json: AsJson = False
+) -> None:
+    """Keep a group's whole state as one encrypted file: log, keys, and its sites' journals."""
+    with said_plainly():
+        size = backups.back_up(state_root(state), group, out, _read(passphrase).strip())
+    _tell({"group": group, "file": str(out), "bytes": size}, as_json, f"{out}: group {group} in {size:,} bytes; keep it in another house")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="BACKUP")],
+    passphrase: Passphrase,
+    url: Annotated[str, typer.Option("--witness", help="the government's process: a log that is behind what it saw is refused")] = "",
+    state: State = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a group's state back from a backup, where nothing stands."""
+    with said_plainly():
+        client = WitnessClient(url) if url else None
+        restored = backups.restore(state_root(state), _read(file), _read(passphrase).strip(), client)
+    asked = "the witness has seen no more" if url else "no witness was asked; sealing asks it before it goes on"
+    _tell(asdict(restored), as_json, f"group {restored.group} stands again with {restored.size} entries; {asked}")
 
 
 def _pairs(items: list[str] | None) -> dict[str, str]:

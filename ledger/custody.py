@@ -153,6 +153,20 @@ def open_log(folder: Path) -> Log:
     return Log(folder / "log.db", read_note_signer(folder / "keys" / "log.key"), key)
 
 
+def own_data_key(folder: Path) -> bytes | None:
+    """The group's data key where the owner's own key lies here and opens it; None for whoever only looks."""
+    try:
+        reader = Reader(folder / "log.db")
+    except LedgerError:
+        return None
+    try:
+        return member_data_key(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
+    except LedgerError:
+        return None
+    finally:
+        reader.close()
+
+
 def member_data_key(reader: Reader, envelope: EnvelopeKey, member: str) -> bytes:
     """The group's data key, opened with a member's own key; LedgerError for whoever is no member."""
     founding = reader.group(1).founding

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from ledger.bundle import Bundle, Piece
+from ledger.bundle import OPEN, Bundle, Piece
 from ledger.entry import Entry
 from ledger.envelope import open_body
 from ledger.errors import LedgerError
 from ledger.group import REGISTRY_KINDS
-from ledger.log import OPEN, Reader
+from ledger.log import Reader
 
 
 def whole_bundle(log: Reader, data_key: bytes | None) -> Bundle:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ledger.bundle import OPEN
 from ledger.carbon.claims import HOUR_MS
 from ledger.contracts.policies import POLICIES
 from ledger.contracts.told import alarm_message
@@ -21,7 +22,7 @@ from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.group import GOVERNMENT, LOG, OWNER, Group
 from ledger.keys import EnvelopeKey, read_envelope_key
-from ledger.log import OPEN, Reader, Stored
+from ledger.log import Reader, Stored
 from ledger.replay import CONTRACT_FIELD
 from ledger.report import Step
 from ledger.rules import RULES

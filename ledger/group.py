@@ -190,6 +190,7 @@ class Group:
     members: dict[str, Member]
     devices: dict[str, Device] = field(default_factory=dict)
     policies: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    _root: bytes = field(default=b"", init=False, compare=False, repr=False)  # until something changes
 
     @classmethod
     def found(cls, entry: Entry, body: Body) -> "Group":
@@ -209,6 +210,11 @@ class Group:
     @property
     def root(self) -> bytes:
         """One hash for all of membership, devices and policies: sealed in each `state` leaf."""
+        if not self._root:
+            self._root = self._root_now()
+        return self._root
+
+    def _root_now(self) -> bytes:
         members = [self.members[source].value() for source in sorted(self.members)]
         devices = [self.devices[source].value() for source in sorted(self.devices)]
         policies = [dict(self.policies[name]) for name in sorted(self.policies)]
@@ -238,6 +244,7 @@ class Group:
         change = _CHANGES.get(entry.kind)
         if change is not None:
             change(self, number, body.by_name())
+            self._root = b""
 
     def device(self, source: str) -> Device:
         """An enrolled device, whatever its status."""

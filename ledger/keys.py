@@ -5,6 +5,7 @@ A public key is named by algorithm and raw bytes, so that a new algorithm needs 
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +25,7 @@ from ledger.entry import digest
 from ledger.errors import FormatError, KeyFileError, VerificationError
 
 P256, ED25519, X25519 = "p256", "ed25519", "x25519"
+KEYS_KEPT = 1024  # a building has some tens of signing devices
 RAW_BYTES = {P256: 33, ED25519: 32, X25519: 32}
 # RFC 6979: the same message gives the same signature, so a weak random source cannot leak the key.
 _ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
@@ -44,7 +46,7 @@ class PublicKey:
     @property
     def key_id(self) -> bytes:
         """The name of this key in entries."""
-        return digest(f"wattproof key {self.algorithm}\n".encode() + self.raw)
+        return _key_id(self.algorithm, self.raw)
 
     @property
     def text(self) -> str:
@@ -80,15 +82,30 @@ class PublicKey:
 
     def _verify(self, message: bytes, signature: bytes) -> None:
         if self.algorithm == ED25519:
-            ed25519.Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
+            _edwards_point(self.raw).verify(signature, message)
         elif self.algorithm == P256:
             if len(signature) != 64:
                 raise ValueError("a P-256 signature is r and s of 32 bytes each")
             r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-            point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), self.raw)
-            point.verify(encode_dss_signature(r, s), message, _ECDSA_ANY)
+            _point(self.raw).verify(encode_dss_signature(r, s), message, _ECDSA_ANY)
         else:
             raise ValueError(f"{self.algorithm} keys do not sign")
+
+
+@lru_cache(KEYS_KEPT)
+def _key_id(algorithm: str, raw: bytes) -> bytes:
+    return digest(f"wattproof key {algorithm}\n".encode() + raw)
+
+
+# Unpacking a point costs a third of a verification, and a log sees the same few keys again and again.
+@lru_cache(KEYS_KEPT)
+def _point(raw: bytes) -> ec.EllipticCurvePublicKey:
+    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
+
+
+@lru_cache(KEYS_KEPT)
+def _edwards_point(raw: bytes) -> ed25519.Ed25519PublicKey:
+    return ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
 
 class P256Signer:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from ledger.bundle import OPEN
 from ledger.cbor import Value
 from ledger.certificates import verify_certificate
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, parse_note, sign_checkpoint, verify_checkpoint
@@ -25,7 +26,6 @@ from ledger.tree import fold, grow, largest_half, make_consistency, make_inclusi
 BUSY_TIMEOUT_S = 10  # a checkpoint commits in milliseconds
 CLOCK_SLACK_MS = 300_000  # clocks of gateway, log and witness may differ by five minutes
 REASON_CHARS_MAX = 300
-OPEN = 0  # the epoch of a body that lies open
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,8 +317,10 @@ class Log(Reader):
         if not entry.simulated and entry.time_ms > entry.wall_ms + CLOCK_SLACK_MS:
             raise RefusedError(f"clock: {entry.source} {entry.seq} claims a site time that has not come")
         missing = _check_order(tip.standing.get(entry.source), entry)
-        changed = tip.group.copy()
-        changed.apply(tip.size + missing, entry, signed.body)
+        changed = tip.group
+        if entry.kind in REGISTRY_KINDS:
+            changed = tip.group.copy()
+            changed.apply(tip.size + missing, entry, signed.body)
         if missing:
             self._note_gap(tip, entry, wall_ms)
         tip.group = changed
@@ -431,7 +433,7 @@ def _finish(db: sqlite3.Connection, tip: _Tip, signer: Ed25519Signer, wall_ms: i
     db.executemany("INSERT INTO entry VALUES (?,?,?,?,?,?,?)", tip.rows)
     db.executemany("INSERT INTO body VALUES (?,?,?)", tip.bodies)
     db.executemany("INSERT INTO node VALUES (?,?,?)", tip.nodes)
-    db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (tip.size, tip.note.signed, wall_ms))
+    db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (tip.size, tip.note.signed, tip.standing[LOG].wall_ms))
     tip.rows, tip.bodies, tip.nodes = [], [], []
     return tip.note
 

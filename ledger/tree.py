@@ -26,11 +26,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes."""
-    peaks: list[bytes] = []
-    for number, leaf in enumerate(leaves):
-        grow(peaks, number, leaf)
-    return fold(peaks)
+    """The root over leaf hashes: pairs level by level, and whoever has no neighbour goes up as it is."""
+    level = list(leaves)
+    if not level:
+        return EMPTY_ROOT
+    sha256 = hashlib.sha256
+    while len(level) > 1:
+        alone = level[-1:] if len(level) & 1 else []
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)] + alone
+    return level[0]
 
 
 def grow(peaks: list[bytes], number: int, leaf: bytes) -> list[tuple[int, int, bytes]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simulators.speed import models, running, twins
+from simulators.speed import ledgers, models, running, twins
 from simulators.speed.figures import Figure, Measure
 from twin.errors import SiteError
 
@@ -22,6 +22,9 @@ MEASURES = (
     Measure("questions at 10,000 points", twins.questions_10k),
     Measure("questions at 100,000 points", twins.questions_100k),
     Measure("own shapes", twins.shapes),
+    Measure("ledger: durable ingest", ledgers.ingest),
+    Measure("ledger: a meter-year verified", ledgers.meter_year),
+    Measure("ledger: proofs at ten million entries", ledgers.proofs),
 )
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from ledger.bundle import Bundle
+from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.custody import Enrolment, device_signer, enrol_devices, found_group, issue_gateway, make_bundle, open_log
-from ledger.entry import Signed
+from ledger.entry import Signed, digest
+from ledger.envelope import seal_body
 from ledger.group import Group
 from ledger.log import Log, Sealed
 from ledger.source import Source
+from ledger.tree import grow, root_of
 from ledger.trust import Trust
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient, cosign_newest
@@ -123,6 +126,53 @@ def street(tmp_path: Path) -> Iterator[Street]:
 @pytest.fixture
 def house(street: Street) -> House:
     return street.build("riverside", "Ann")
+
+
+class CarelessLog(Log):
+    """A log that seals whatever its owner likes: no checks, and what it says of itself may be false."""
+
+    def seal_anything(self, items: list[Signed], now, **lies: object) -> None:
+        tip = self._tip
+        leaves = [row.entry.hash for row in self.stored(0, self.size())]
+        rows, sources = [], {source: [last.seq, last.hash, last.wall_ms] for source, last in tip.standing.items()}
+        for item in items:
+            rows.append(item)
+            sources[item.entry.source] = [item.entry.seq, item.entry.hash, item.entry.wall_ms]
+        facts = {
+            "members": tip.group.root,
+            "contracts": dict(tip.contracts),
+            "checkpoint": digest(tip.note.text.encode()),
+            "sources": sources,
+            **lies,
+        }
+        rows.append(self.source(self.signer, "log").entry("state", facts, now, now))
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        for number, item in enumerate(rows, len(leaves)):
+            entry = item.entry
+            db.execute(
+                "INSERT INTO entry VALUES (?,?,?,?,?,?,?)",
+                (number, entry.kind, entry.source, entry.seq, entry.wall_ms, entry.encode(), entry.hash),
+            )
+            box = item.body.encode() if entry.rule.open else seal_body(self._data_key, entry, item.body.encode(), 1)
+            db.execute("INSERT INTO body VALUES (?,?,?)", (number, 0 if entry.rule.open else 1, box))
+            leaves.append(entry.hash)
+        peaks: list[bytes] = []
+        for number, leaf in enumerate(leaves):
+            for level, position, hash_ in grow(peaks, number, leaf):
+                db.execute("INSERT OR IGNORE INTO node VALUES (?,?,?)", (level, position, hash_))
+        note = sign_checkpoint(Checkpoint(tip.group.origin, len(leaves), root_of(leaves)), self.signer)
+        db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (len(leaves), note.signed, rows[-1].entry.wall_ms))
+        db.execute("COMMIT")
+        self._tip = self._load()
+
+
+@pytest.fixture
+def careless(house) -> CarelessLog:
+    house.live(1)
+    log = CarelessLog(house.folder / "log.db", house.log.signer, house.log._data_key)
+    house.logs.append(log)
+    return log
 
 
 @pytest.fixture

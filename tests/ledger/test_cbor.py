@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.cbor import DEPTH_MAX, decode, encode
+from ledger.cbor import DEPTH_MAX, _Reader, decode, encode, short_text, whole_number
 from ledger.errors import FormatError
 
 # RFC 8949, appendix A.
@@ -82,3 +82,36 @@ def test_whatever_decodes_encodes_back_to_the_same_bytes(data: bytes) -> None:
         return
 
     assert encode(value) == data
+
+
+def _told(read, data: bytes) -> object:
+    try:
+        return repr(read(data))  # True is not 1 here
+    except (FormatError, ValueError):
+        return "refused"
+
+
+def _slowly(data: bytes) -> object:
+    reader = _Reader(data, 0)
+    value = reader.value(0)
+    if reader.here != len(data):
+        raise FormatError("bytes after the end")
+    return value
+
+
+@given(VALUES, st.integers(0, 400), st.integers(0, 255))
+def test_the_quick_reader_says_what_the_slow_one_says_of_whole_and_of_damaged_bytes(value: object, place: int, byte: int) -> None:
+    data = encode(value)
+    place %= len(data)
+
+    for spelled in (data, data[:place] + bytes([byte]) + data[place + 1 :], data[:place], data + bytes([byte])):
+        assert _told(decode, spelled) == _told(_slowly, spelled)
+
+
+@given(st.binary(max_size=12))
+def test_noise_is_read_the_same_way_quickly_and_slowly(data: bytes) -> None:
+    slow = _told(_slowly, data)
+
+    assert _told(decode, data) == slow
+    assert _told(whole_number, data or b"\xff") == (slow if slow.isdecimal() else "refused")
+    assert _told(short_text, data or b"\xff") == (slow if slow[0] in "'\"" else "refused")

@@ -135,7 +135,7 @@ def test_errors_say_who_has_to_act(house, run, street, tmp_path: Path) -> None:
 def test_the_ledger_s_own_verification_error_becomes_the_inspector_s() -> None:
     from ledger.errors import VerificationError as Inner
 
-    with pytest.raises(VerificationError, match="no"), commands._said_plainly():
+    with pytest.raises(VerificationError, match="no"), commands.said_plainly():
         raise Inner("no")
 
 

@@ -9,7 +9,8 @@ import pytest
 LEDGER = Path(__file__).parents[2] / "ledger"
 CORE = [
     "errors", "cbor", "tree", "entry", "keys", "certificates", "checkpoint", "envelope", "source", "group", "replay",
-    "log", "bundle", "evidence", "trust", "report", "verify",
+    "log", "bundle", "evidence", "trust", "report", "inspection", "steps_frame", "steps_entries",
+    "steps_meaning", "verify",
 ]  # fmt: skip
 WRITERS = {"log", "evidence", "source", "custody", "witness", "witness_client"}
 

@@ -2,12 +2,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.cbor import decode, encode
-from ledger.entry import KINDS, NO_HASH, Body, Entry, Signed, from_ms, ms
+from ledger.entry import KINDS, NO_HASH, Body, Entry, Signed, from_ms, ms, salt
 from ledger.errors import FormatError, VerificationError
 from ledger.keys import P256Signer
 from ledger.source import RECORD_BYTES_MAX, Source
+from ledger.tree import leaf_hash, root_of
 
 SIGNER = P256Signer.generate()
 GROUP = b"\x05" * 32
@@ -148,3 +151,60 @@ def test_times_are_whole_milliseconds_both_ways() -> None:
     assert from_ms(ms(at)) == at.replace(microsecond=123000)
     with pytest.raises(FormatError, match="aware"):
         ms(datetime(2026, 1, 5))  # noqa: DTZ001 (this is the mistake)
+
+
+FIELDS = st.lists(st.tuples(st.text(max_size=30), st.integers(-(2**40), 2**40) | st.text(max_size=30)), min_size=1, max_size=30)
+
+
+@given(FIELDS, st.integers(0, 2000), st.integers(0, 255))
+def test_what_was_read_says_the_same_as_what_was_made(fields: list[tuple[str, object]], place: int, byte: int) -> None:
+    """A body and an entry that were read keep their bytes; nothing may depend on that."""
+    made = _source().entry("reading.batch", fields, AT, WALL)
+    read = Signed.decode(made.encode())
+    again = Body(read.body.fields, read.body.secret)
+
+    assert (read.body.root, read.body.encode()) == (again.root, again.encode()) == (made.body.root, made.body.encode())
+    assert read.body.root == root_of([leaf_hash(encode([salt(again.secret, n), *field])) for n, field in enumerate(again.fields)])
+    assert decode(read.body.encode()) == {"fields": [list(field) for field in again.fields], "secret": again.secret}
+    assert (read.entry.message(), read.entry.encode()) == (replace(read.entry).message(), replace(read.entry).encode())
+    assert read.entry.encode() == made.entry.encode()
+    for kind, data in ((Body, made.body.encode()), (Entry, made.entry.encode())):
+        place %= len(data)
+        altered = data[:place] + bytes([byte]) + data[place + 1 :]
+        assert _is_read(kind.decode, altered) == _is_read(lambda given, kind=kind: _from_value(kind, given), altered)
+
+
+def _is_read(read, data: bytes) -> bool:
+    try:
+        read(data)
+    except FormatError:
+        return False
+    return True
+
+
+def _from_value(kind: type[Body | Entry], data: bytes) -> object:
+    """The long way: any value that bytes spell, then what kind of value it is."""
+    value = decode(data)
+    if kind is Body:
+        if not isinstance(value, dict) or set(value) != {"fields", "secret"} or not isinstance(value["fields"], list):
+            raise FormatError("no body")
+        if (
+            any(not isinstance(f, list) or len(f) != 2 or type(f[0]) is not str for f in value["fields"])
+            or type(value["secret"]) is not bytes
+        ):
+            raise FormatError("no fields")
+        return Body(tuple((name, item) for name, item in value["fields"]), value["secret"])
+    types = {"v": int, "group": bytes, "kind": str, "source": str, "seq": int, "prev": bytes, "time": int, "wall": int}
+    if not isinstance(value, dict) or {k: type(v) for k, v in value.items()} != {
+        **types,
+        "simulated": bool,
+        "body": bytes,
+        "key": bytes,
+        "sig": bytes,
+    }:
+        raise FormatError("no entry")
+    parts = [value[name] for name in ("group", "kind", "source", "seq", "prev", "time", "wall", "simulated", "body")]
+    keys, signatures = ([value[n][i : i + size] for i in range(0, len(value[n]), size)] for n, size in (("key", 32), ("sig", 64)))
+    if value["v"] != 1 or len(keys) != len(signatures):
+        raise FormatError("no entry of this version")
+    return Entry(*parts, tuple(keys), tuple(signatures))

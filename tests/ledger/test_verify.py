@@ -8,14 +8,11 @@ from ledger.cbor import encode
 from ledger.checkpoint import Checkpoint, NoteSignature, sign_checkpoint
 from ledger.custody import issue_gateway, make_bundle, member_data_key, revoke_device
 from ledger.entry import NO_HASH, Body, Entry, Signed, digest
-from ledger.envelope import seal_body
 from ledger.errors import FormatError, LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.keys import P256Signer, read_envelope_key, read_note_signer
-from ledger.log import Log
 from ledger.replay import Contract, Contracts, Event, Followed, Rules, Verdict, View
 from ledger.report import STEPS, Report
-from ledger.tree import grow, root_of
 from ledger.trust import Trust
 from ledger.verify import verify_bundle
 from twin.clock import wall_now
@@ -295,53 +292,6 @@ def test_a_cosignature_from_before_the_sealing_or_from_the_future_is_implausible
 
 
 # --- an owner who changed his own log's software ------------------------------------------------------
-
-
-class CarelessLog(Log):
-    """A log that seals whatever its owner likes: no checks, and what it says of itself may be false."""
-
-    def seal_anything(self, items: list[Signed], now, **lies: object) -> None:
-        tip = self._tip
-        leaves = [row.entry.hash for row in self.stored(0, self.size())]
-        rows, sources = [], {source: [last.seq, last.hash, last.wall_ms] for source, last in tip.standing.items()}
-        for item in items:
-            rows.append(item)
-            sources[item.entry.source] = [item.entry.seq, item.entry.hash, item.entry.wall_ms]
-        facts = {
-            "members": tip.group.root,
-            "contracts": dict(tip.contracts),
-            "checkpoint": digest(tip.note.text.encode()),
-            "sources": sources,
-            **lies,
-        }
-        rows.append(self.source(self.signer, "log").entry("state", facts, now, now))
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        for number, item in enumerate(rows, len(leaves)):
-            entry = item.entry
-            db.execute(
-                "INSERT INTO entry VALUES (?,?,?,?,?,?,?)",
-                (number, entry.kind, entry.source, entry.seq, entry.wall_ms, entry.encode(), entry.hash),
-            )
-            box = item.body.encode() if entry.rule.open else seal_body(self._data_key, entry, item.body.encode(), 1)
-            db.execute("INSERT INTO body VALUES (?,?,?)", (number, 0 if entry.rule.open else 1, box))
-            leaves.append(entry.hash)
-        peaks: list[bytes] = []
-        for number, leaf in enumerate(leaves):
-            for level, position, hash_ in grow(peaks, number, leaf):
-                db.execute("INSERT OR IGNORE INTO node VALUES (?,?,?)", (level, position, hash_))
-        note = sign_checkpoint(Checkpoint(tip.group.origin, len(leaves), root_of(leaves)), self.signer)
-        db.execute("INSERT INTO checkpoint VALUES (?,?,?)", (len(leaves), note.signed, rows[-1].entry.wall_ms))
-        db.execute("COMMIT")
-        self._tip = self._load()
-
-
-@pytest.fixture
-def careless(house) -> CarelessLog:
-    house.live(1)
-    log = CarelessLog(house.folder / "log.db", house.log.signer, house.log._data_key)
-    house.logs.append(log)
-    return log
 
 
 def _verdict(house) -> Report:
