@@ -25,6 +25,8 @@ DEMO_MODEL = "medium_office"
 DEMO_SITE, CLINIC_SITE = "demo_office", "corner_clinic"
 Limits = Mapping[str, Mapping[str, str]]
 NO_LIMITS: Limits = {}
+DESIGNED = COLUMNS[: COLUMNS.index("fallback") + 1]
+"""The columns that a design fills; rests and minimum times are an engineer's word on real equipment."""
 CLINIC_LIMITS: Limits = {"oa_f_sp": {"high": "3", "fallback": "0.36"}}
 """The table's outdoor air is for a floor of 1,660 m2; the clinic has 300 m2."""
 
@@ -57,7 +59,7 @@ def author_model(building: Building, schema: str = "IFC4") -> bytes:
 def author_points(building: Building, limits: Limits = NO_LIMITS) -> str:
     """points.csv: what the model does not say, foremost the limits of what may be written; `limits` by tag or id overrule the table's."""
     out = io.StringIO()
-    sheet = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    sheet = csv.DictWriter(out, DESIGNED, lineterminator="\n")
     sheet.writeheader()
     for point in sorted(design_points(building), key=lambda p: p.id):
         row = point.row
