@@ -18,10 +18,11 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where to look besides the connections of site.toml: our own address with its mask for broadcasts, and single addresses."""
+    """Where to look besides the connections of site.toml: by broadcast here or through another subnet's BBMD, and at single addresses."""
 
     network: str = ""  # for example 10.0.0.5/24
     addresses: tuple[tuple[str, int], ...] = ()
+    bbmd: str = ""  # host:port
 
 
 async def discover(
@@ -39,10 +40,11 @@ async def _bacnet(connections: Mapping[str, Connection], where: Where, tell: Tel
     places: dict[tuple[str, int], list[str]] = {place: [] for place in where.addresses}
     for name, settings in known.items():
         places.setdefault((settings.host, settings.port), []).append(name)
-    if not places and not where.network:
+    if not places and not (where.network or where.bbmd):
         return [], []
-    scanner = Scanner(next(iter(places), (LOOPBACK, 0))[0], where.network)
+    scanner = Scanner(next(iter(places), (LOOPBACK, 0))[0], where.network, where.bbmd)
     try:
+        await scanner.join()
         answers, problems = await _answers(scanner, places, known, where, tell)
         devices = []
         for (instance, host, port), name in answers.items():
@@ -60,7 +62,7 @@ async def _answers(
 ) -> tuple[dict[tuple[int, str, int], str], list[str]]:
     """(instance, host, port) -> connection name (empty: not in site.toml), and what is odd."""
     problems: list[str] = []
-    heard = await scanner.everybody(tell) if where.network else []
+    heard = await scanner.everybody(tell) if where.network or where.bbmd else []
     for (host, port), names in places.items():
         found = await scanner.at(host, port)
         if found is None:

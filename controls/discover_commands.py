@@ -28,6 +28,7 @@ def discover_(
     state: StateOption = None,
     network: Annotated[str, typer.Option(help="our own address with its mask (10.0.0.5/24): ask everybody there by broadcast")] = "",
     address: Annotated[list[str] | None, typer.Option(help="HOST or HOST:PORT of a BACnet device that site.toml does not name")] = None,
+    bbmd: Annotated[str, typer.Option(help="HOST or HOST:PORT of a BBMD: ask everybody on its subnet, as its foreign device")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Find devices and objects, match them with the twin, and keep the scan for `wattproof import`. Nothing is written to any device."""
@@ -35,7 +36,10 @@ def discover_(
     folder = StateFolder(state_root(state, config)).site(config.name)
     graph = Graph.read(config.twin_file) if config.twin_file.exists() else None
     book = read_points(config.points_file, graph.points()) if graph else PointBook([])
-    where = Where(network, tuple(_address(text) for text in address or ()))
+    if network and bbmd:
+        raise SiteError("give --network for our own subnet or --bbmd for another one: one of them at a time")
+    joined = "{}:{}".format(*_address(bbmd, "--bbmd")) if bbmd else ""
+    where = Where(network, tuple(_address(text) for text in address or ()), joined)
     earlier = read_scan(folder / FILE_NAME)
     connections = _connections(config, folder / "connections.json")
     scan = asyncio.run(discover(connections, book, where, wall_now(), earlier, lambda text: print(f"  {text}", file=sys.stderr)))
@@ -75,10 +79,10 @@ def _connections(config: Site, running: Any) -> Mapping[str, Connection]:
     return {name: replace(c, port=ports[name].port) for name, c in config.connections.items() if name in ports}
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str, option: str = "--address") -> tuple[str, int]:
     host, _, port = text.partition(":")
     if not host or (port and not port.isdigit()):
-        raise SiteError(f"--address {text!r}: expected HOST or HOST:PORT, for example 10.0.0.20:47808")
+        raise SiteError(f"{option} {text!r}: expected HOST or HOST:PORT, for example 10.0.0.20:47808")
     return host, int(port or 47808)
 
 

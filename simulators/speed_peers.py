@@ -82,6 +82,16 @@ def bac0(ports: list[int], points: int, each: int, own_port: int) -> Timed | Non
 
 def node_bacnet(ports: list[int], points: int, each: int, own_port: int, folder: Path) -> Timed | None:
     """node-bacnet's figures, installed by npm in `folder`, or None where node, npm or the network are missing."""
+    node = install_node_bacnet(folder)
+    if node is None:
+        return None
+    script = folder / "rpm.js"
+    script.write_text(_NODE, encoding="utf-8")
+    return _figures([node, str(script), json.dumps([ports, points, each, 20]), json.dumps(own_port)], folder)
+
+
+def install_node_bacnet(folder: Path) -> str | None:
+    """Have npm bring node-bacnet into `folder`: the path of node, or None where node, npm or the network are missing."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return None
@@ -90,9 +100,7 @@ def node_bacnet(ports: list[int], points: int, each: int, own_port: int, folder:
         subprocess.run(install, cwd=folder, timeout=INSTALL_S, check=True, capture_output=True)  # noqa: S603 (found on this machine)
     except (subprocess.SubprocessError, OSError):
         return None
-    script = folder / "rpm.js"
-    script.write_text(_NODE, encoding="utf-8")
-    return _figures([node, str(script), json.dumps([ports, points, each, 20]), json.dumps(own_port)], folder)
+    return node
 
 
 def _figures(command: list[str], folder: Path) -> Timed | None:

@@ -15,7 +15,8 @@ import typer
 from twin.errors import MissingError
 from twin.site import find_site, product_root
 
-DEBIAN_PACKAGES = ("chromium", "fonts-noto-cjk")
+DEBIAN_PACKAGES = ("chromium", "fonts-noto-cjk", "tshark", "mbpoll", "gcc", "libmodbus-dev", "nodejs", "npm")
+INSTALL = "on Debian as root: wattproof doctor --install"
 
 
 def check(
@@ -73,9 +74,17 @@ def needs() -> list[Need]:
             "the judge of savings (Linux x86-64 only)",
             "without it the rc plant is used, and says so",
         ),
-        Need("Chromium", shutil.which("chromium") is not None, "the browser tests", "on Debian as root: wattproof doctor --install"),
-        Need("a Chinese font", bool(fonts.strip()), "Chinese pages and pictures", "on Debian as root: wattproof doctor --install"),
+        Need("Chromium", shutil.which("chromium") is not None, "the browser tests", INSTALL),
+        Need("a Chinese font", bool(fonts.strip()), "Chinese pages and pictures", INSTALL),
+        Need("tshark", shutil.which("tshark") is not None, "dissecting what we send on the field bus", INSTALL),
+        Need("mbpoll", shutil.which("mbpoll") is not None, "tests with another Modbus client", INSTALL),
+        Need("libmodbus with gcc", _libmodbus_builds(), "tests with another Modbus server", INSTALL),
+        Need("node with npm", bool(shutil.which("node") and shutil.which("npm")), "tests with node-bacnet, another BACnet stack", INSTALL),
     ]
+
+
+def _libmodbus_builds() -> bool:
+    return shutil.which("gcc") is not None and Path("/usr/include/modbus/modbus.h").exists()
 
 
 def may_install() -> bool:

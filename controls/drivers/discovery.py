@@ -10,7 +10,7 @@ from typing import Any
 
 from bacpypes3.apdu import ErrorRejectAbortNack
 from bacpypes3.app import Application
-from bacpypes3.basetypes import ErrorType, PropertyIdentifier, PropertyReference
+from bacpypes3.basetypes import ErrorType, HostNPort, IPMode, PropertyIdentifier, PropertyReference
 from bacpypes3.errors import AbortException, ExecutionError, RejectException
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.local.networkport import NetworkPortObject
@@ -19,6 +19,7 @@ from bacpypes3.primitivedata import ObjectIdentifier
 from bacpypes3.vendor import get_vendor_info
 
 from twin.addresses import COMMANDABLE_TYPES, OBJECT_TYPES
+from twin.clock import monotonic_s
 from twin.errors import WireError
 from twin.scans import ScannedDevice, ScannedObject
 
@@ -26,6 +27,7 @@ WHO_IS_S = 1.0  # a device on this network answers within milliseconds, one behi
 RANGES = ((0, 999), (1_000, 9_999), (10_000, 99_999), (100_000, 999_999), (1_000_000, 4_194_302))
 """Who-Is by parts, one after the other: a thousand devices that all answer one question drown each other's answers."""
 APDU_TIMEOUT_MS, APDU_RETRIES, DEADLINE_S = 1000, 2, 4.0  # nobody waits for a scan: be patient with weak devices
+JOIN_S, LIFETIME_S = 3.0, 60  # how long a BBMD may take to register us, and how long it keeps us; the library renews
 CHUNK = 8  # objects a request: four properties of each, with names of 60 letters, fit 1024 bytes
 ANY_DEVICE = 4_194_303  # BACnet wildcard: whoever listens there
 BACNET_PORT = 47808
@@ -47,19 +49,38 @@ class Found:
 
 
 class Scanner:
-    """One local application for a scan; `network` is our own address with its mask (10.0.0.5/24) where broadcasts are wanted."""
+    """One local application for a scan.
 
-    def __init__(self, towards: str, network: str = "") -> None:
-        self._broadcasts = bool(network)
-        own, port = (_checked(network), BACNET_PORT) if network else (f"{_own_address(towards)}/32", 0)
-        self._app = _application(own, port or _free_port(own))
+    `network` is our own address with its mask (10.0.0.5/24) where broadcasts are wanted; `bbmd` (host:port) a broadcast
+    management device of another subnet, which we join as a foreign device and which broadcasts there for us.
+    """
+
+    def __init__(self, towards: str, network: str = "", bbmd: str = "") -> None:
+        self._broadcasts, self._bbmd = bool(network or bbmd), bbmd
+        here = bbmd.partition(":")[0] or towards
+        own, port = (_checked(network), BACNET_PORT) if network else (f"{_own_address(here)}/32", 0)
+        self._app = _application(own, port or _free_port(own), bbmd)
+
+    async def join(self) -> None:
+        """Be registered with the BBMD before anything is broadcast; WireError when it does not take us."""
+        if not self._bbmd:
+            return
+        link = next(iter(self._app.link_layers.values()))
+        deadline = monotonic_s() + JOIN_S
+        while link.bbmdRegistrationStatus != 0:
+            if monotonic_s() > deadline or link.bbmdRegistrationStatus > 0:
+                raise WireError(
+                    f"{self._bbmd}: the BBMD does not register us as a foreign device; "
+                    "correct its address, or let it accept foreign devices"
+                )
+            await asyncio.sleep(0.05)
 
     def close(self) -> None:
         self._app.close()
 
     async def everybody(self, tell: Tell) -> list[Found]:
         """Whoever answers a broadcast Who-Is, asked range by range."""
-        assert self._broadcasts, "a broadcast needs our own address with its mask"
+        assert self._broadcasts, "a broadcast needs our own address with its mask, or a BBMD"
         found: list[Found] = []
         for low, high in RANGES:
             answers = await self._answered(self._app.who_is(low, high, timeout=WHO_IS_S)) or []
@@ -185,11 +206,11 @@ def _free_port(own: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _application(own: str, port: int) -> Any:
-    return Application.from_object_list(list(_local_objects(own, port)))
+def _application(own: str, port: int, bbmd: str = "") -> Any:
+    return Application.from_object_list(list(_local_objects(own, port, bbmd)))
 
 
-def _local_objects(own: str, port: int) -> Iterator[Any]:
+def _local_objects(own: str, port: int, bbmd: str) -> Iterator[Any]:
     yield DeviceObject(
         objectIdentifier=("device", LOCAL_INSTANCE),
         objectName="wattproof scan",
@@ -197,4 +218,7 @@ def _local_objects(own: str, port: int) -> Iterator[Any]:
         apduTimeout=APDU_TIMEOUT_MS,
         numberOfApduRetries=APDU_RETRIES,
     )
-    yield NetworkPortObject(f"{own}:{port}", objectIdentifier=("network-port", 1), objectName="port")
+    our_port = NetworkPortObject(f"{own}:{port}", objectIdentifier=("network-port", 1), objectName="port")
+    if bbmd:
+        our_port.bacnetIPMode, our_port.fdBBMDAddress, our_port.fdSubscriptionLifetime = IPMode.foreign, HostNPort(bbmd), LIFETIME_S
+    yield our_port
