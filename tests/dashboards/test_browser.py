@@ -47,11 +47,12 @@ def visit(browser):
         page.click("form button")
         return page
 
+    open_page.forgiven = []
     yield open_page
     for context in contexts:
         context.close()
     assert outside == []
-    assert noise == []
+    assert [words for words in noise if not any(part in words for part in open_page.forgiven)] == []
 
 
 def until(page, expression: str, arg=None, seconds: float = 20):
@@ -138,6 +139,7 @@ def test_a_tab_whose_session_was_ended_goes_to_the_sign_in_form(owner_server, li
     page = visit(url, pages)
     page.wait_for_selector("#plan svg polygon", timeout=30_000)
     cookie = page.context.cookies()[0]
+    visit.forgiven += ["401", "already read"]  # a request under way when the session ends is refused, as it should be
     pages.accounts.end(cookie["value"])
     page.wait_for_url("**/login", timeout=20_000)
 
