@@ -51,7 +51,7 @@ def test_every_section_and_both_languages_are_there(model_file: Callable[..., Pa
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
 
     assert re.findall(r'<section id="(\w+)"', text) == [
-        "review", "changes", "coverage", "placement", "plans", "points", "feeds", "violations", "warnings",
+        "review", "changes", "coverage", "placement", "plans", "points", "feeds", "readiness", "violations", "warnings",
     ]  # fmt: skip
     assert "待审核" in text
     assert text.count("<circle") == 5
