@@ -47,7 +47,7 @@ class Readiness:
 
 
 def check(models: Sequence[Model]) -> Readiness:
-    """Check all models of a building together: what one file lacks another may hold. Damage in a model is told as a rule that does not hold."""
+    """Check all models of a building together: what one file lacks another may hold."""
     results = [rule for number in range(len(_specification())) if (rule := _over_models(number, models)) is not None]
     return Readiness((*results, _unique_global_ids(models)))
 
