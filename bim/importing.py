@@ -13,7 +13,7 @@ from shapely.errors import ShapelyError
 from bim.binding import Addressed, bind_points
 from bim.classifying import Coverage
 from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
-from bim.opening import Model, open_model
+from bim.opening import DAMAGED, Model, open_model
 from bim.placing import LOW_CONFIDENCE
 from bim.proposals import FIRST_REVIEW, proposals_text, review
 from bim.readiness import check, is_quick
@@ -34,8 +34,6 @@ from twin.state import write_all_whole
 
 IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
 PROPOSALS = "review.proposals.toml"
-_DAMAGED = (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ArithmeticError, ShapelyError)
-"""What the libraries raise over an instance that is not what its schema says, a reference to nothing, or numbers beyond all measure."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: D
     """The models as one building; what the IFC and geometry libraries cannot stomach is said of the models, not of us."""
     try:
         return read_models(models, earlier_keys, decisions)
-    except _DAMAGED as error:
+    except (*DAMAGED, ShapelyError) as error:
         names, reason = ", ".join(str(m.path) for m in models), " ".join(str(error).split())[:200]
         raise ModelError(f"{names}: a model is damaged ({reason}); export it again") from error
 

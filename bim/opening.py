@@ -15,6 +15,8 @@ _START, _END = b"ISO-10303-21;", b"END-ISO-10303-21;"
 _COMPRESSED = (b"PK\x03\x04", b"\x1f\x8b")  # zip (also .ifczip) and gzip
 _HEAD_BYTES, _TAIL_BYTES = 65_536, 4_096  # a header fits the first, the closing line the second
 _FILE_SCHEMA = re.compile(rb"FILE_SCHEMA\s*\(\s*\(\s*'([^']*)'")
+DAMAGED = (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ArithmeticError)
+"""What the IFC libraries raise over an instance that is not what its schema says, a reference to nothing, or numbers beyond all measure."""
 _EXPORT = "export it again as IFC2X3, IFC4 or IFC4X3 (STEP file, .ifc)"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import ifcopenshell
 
-from bim.opening import Model
+from bim.opening import DAMAGED, Model
 
 IDS_FILE = Path(__file__).parent / "data" / "wattproof.ids"
 EXAMPLES = 5  # of each rule: enough to find the habit behind them
@@ -84,23 +84,34 @@ class _Wrapped:
 def _over_models(number: int, models: Sequence[Model]) -> RuleResult | None:
     """A rule summed over the models whose IFC version it speaks of; None when it speaks of none."""
     rule = _specification()[number]
-    applicable, failures, asked = 0, list[Any](), False
+    applicable, failures, unread, asked = 0, list[Any](), list[str](), False
     for model in models:
         rule.reset_status()
         if not rule.check_ifc_version(model.file):
             continue
         asked = True
-        rule.validate(model.file)
+        if damage := _damage(rule, model):
+            unread.append(damage)
+            continue
         applicable += len(rule.applicable_entities)
         failures += sorted(rule.failed_entities, key=lambda entity: int(entity.id()))
     rule.reset_status()
     if not asked:
         return None
-    holds = not failures and (applicable > 0 or rule.minOccurs == 0)
-    examples = tuple(_told(entity) for entity in failures[:EXAMPLES])
+    holds = not failures and not unread and (applicable > 0 or rule.minOccurs == 0)
+    examples = (*unread, *(_told(entity) for entity in failures[:EXAMPLES]))
     return RuleResult(
         rule.name, rule.description, rule.instructions, applicable, applicable - len(failures), len(failures), holds, examples
     )
+
+
+def _damage(rule: Any, model: Model) -> str:
+    """Why the rule cannot be checked in a model; empty when it was. One relation that leads to nothing stops a whole rule of ifctester."""
+    try:
+        rule.validate(model.file)
+    except DAMAGED as error:
+        return f"{model.path.name} cannot be checked, it is damaged ({' '.join(str(error).split())[:200]}); export it again"
+    return ""
 
 
 def _unique_global_ids(models: Sequence[Model]) -> RuleResult:

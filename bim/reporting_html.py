@@ -237,7 +237,7 @@ def _readiness(rules: Sequence[Mapping[str, Any]] | None) -> str:
     ]
     columns = (("rule", "规则"), ("applies to", "适用"), ("passed", "通过"), ("failed", "未通过"), ("examples", "例"))
     return _section(
-        "readiness", "Readiness of the models (IDS)", "模型就绪度(IDS)", sum(bool(r["failed"]) for r in rules), _table(columns, rows)
+        "readiness", "Readiness of the models (IDS)", "模型就绪度(IDS)", sum(not r["holds"] for r in rules), _table(columns, rows)
     )
 
 

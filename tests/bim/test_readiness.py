@@ -1,5 +1,6 @@
 """Readiness: the IDS file is valid, a good model meets it, and each thing that is missing is named with an example."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,3 +66,17 @@ def test_the_report_of_an_import_says_how_ready_the_model_is(model_file: Callabl
 
     assert report["readiness"]["failed"] == 0
     assert {"name", "applicable", "passed", "failed", "examples", "holds"} <= report["readiness"]["rules"][0].keys()
+
+
+def test_a_relation_that_leads_to_nothing_is_told_and_the_other_rules_are_still_checked(
+    model_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    whole = of(model_file())
+    path = model_file(change=lambda text: re.sub(r"(IFCRELDEFINESBYPROPERTIES\(.*),#\d+\);", r"\1,$);", text))
+    damaged = of(path)
+
+    stopped = [rule for rule in damaged.failed if "cannot be checked, it is damaged" in rule.examples[0]]
+    assert stopped
+    assert not any(rule.holds for rule in stopped)
+    assert len(damaged.rules) == len(whole.rules) > len(stopped)
+    assert import_models([path], tmp_path, "house").report["readiness"]["failed"] >= len(stopped)
