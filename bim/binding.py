@@ -41,11 +41,12 @@ class Addressed:
 
 
 def bind_points(
-    reading: ReadModels, graph: Graph, sheet: Mapping[str, Mapping[str, str]], decisions: Decisions, scan: Scan | None
+    reading: ReadModels, graph: Graph | None, sheet: Mapping[str, Mapping[str, str]], decisions: Decisions, scan: Scan | None
 ) -> Addressed:
     """Give points their addresses, in this order: the model, points.csv, decisions, and the scan for what is left.
 
-    `graph` is the twin before binding: it knows owners and their names. Decisions overrule the model, points.csv overrules all.
+    `graph` is the twin before binding: it knows owners and their names; only a scan needs it.
+    Decisions overrule the model, points.csv overrules all.
     """
     written = {point: row["address"] for point, row in sheet.items() if row.get("address")}
     warnings: list[str] = []
@@ -53,7 +54,7 @@ def bind_points(
     devices = {thing.address: (device, thing) for device, thing in scan.objects} if scan is not None else {}
     reading = _with_object_decisions(reading, decisions.objects, devices, warnings)
     matched = Bound()
-    if scan is not None:
+    if scan is not None and graph is not None:
         matched = _from_scan(reading, graph, sheet, decisions, devices)
         reading = _with_addresses(reading, {m.point: _scanned(m, devices[m.address]) for m in matched.bound})
     return Addressed(reading, matched, written, warnings)

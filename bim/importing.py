@@ -29,7 +29,7 @@ from twin.errors import ModelError, SiteError, StateError
 from twin.graph import Graph, Triple
 from twin.points import point_rows
 from twin.scans import FILE_NAME, Scan, read_scan
-from twin.shapes import Finding, validate
+from twin.shapes import validate
 from twin.state import write_all_whole
 
 IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
@@ -74,17 +74,18 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
     files = [_shown(m.path, out) for m in models]
     reading = _read(models, kept_keys(before), decisions)
-    unbound = Graph.from_triples(site_name, reading.triples(files))
+    unbound = Graph.from_triples(site_name, reading.triples(files)) if beside.scan is not None else None  # only a scan asks for owners
     addressed = bind_points(reading, unbound, sheet, decisions, beside.scan)
     retired = retire(before, set(addressed.reading.keys.values()), {*sheet, *beside.with_history})
     triples = [*addressed.reading.triples(files), *_retired(retired, before, addressed.reading)]
     graph = Graph.from_triples(site_name, triples)
     findings = validate(graph)
-    changes = compare(before, things_of(graph), {t.node for t in retired})
+    changes = compare(before, things_of(graph), {t.node for t in retired}) if before else Changes()
     stated = [{"file": file, "sha256": m.sha256, "schema": m.schema} for file, m in zip(files, models, strict=True)]
-    plan, counts = plan_of(addressed.reading), counts_of(addressed, models, findings, changes, decisions)
+    waiting = review(addressed, decisions)
+    plan, counts = plan_of(addressed.reading), counts_of(addressed, models, len(findings), changes, len(waiting))
     warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
-    report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, decisions, beside.scan))
+    report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, waiting, beside.scan))
     if is_quick(models):
         report["readiness"] = check(models).body()
     contents = {
@@ -112,9 +113,7 @@ def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: D
         raise ModelError(f"{names}: a model is damaged ({reason}); export it again") from error
 
 
-def counts_of(
-    addressed: Addressed, models: Sequence[Model], findings: Sequence[Finding], changes: Changes, decisions: Decisions
-) -> dict[str, Any]:
+def counts_of(addressed: Addressed, models: Sequence[Model], violations: int, changes: Changes, waiting: int) -> dict[str, Any]:
     """The numbers that `import --json` prints, without the time it took."""
     reading = addressed.reading
     verdicts = reading.classes.values()
@@ -137,8 +136,8 @@ def counts_of(
         "feeds": len(reading.feeds),
         "points": len(reading.points),
         "bound": len(addressed.sources()),
-        "review": len(review(addressed, decisions)),
-        "violations": len(findings),
+        "review": waiting,
+        "violations": violations,
         **changes.counts(),
     }
 
@@ -154,8 +153,9 @@ def _retired(retired: Sequence[Thing], before: Mapping[str, Thing], reading: Rea
 
 def _lost_rows(path: Path, graph: Graph) -> Iterator[str]:
     """Rows of points.csv that name no point of the new twin: `check` and every reader of the site would stop there."""
-    points = {p.id: p for p in graph.points()}
-    for line, row in point_rows(path):
+    rows = list(point_rows(path))
+    points = {p.id: p for p in graph.points()} if rows else {}
+    for line, row in rows:
         if row["point"] not in points:
             yield f"points.csv line {line}: {row['point']} is not in the twin; correct it or take the row away, or the site cannot run"
         elif points[row["point"]].retired:

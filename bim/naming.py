@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeVar
 
 _CUT = re.compile(r"\s+[-–—|]+\s+|[:;,()\[\]{}|\n\t=]+")
@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"(?<![\w.])(?<!rj )(?<!pt )\d+(?:\.\d+)?(?![\w.])(?! way)"
 _LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e", "è": "e"})
 _UNDECODED = re.compile(r"\\+X2\\+((?:[0-9A-Fa-f]{4})+)(?:\\+X0\\*)?")
 _HAS_WORD = re.compile(r"[a-z]{2}|[\u3400-\u9fff]")
+_BLANK = re.compile(r" (?![?*])")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 Meaning = TypeVar("Meaning")
@@ -29,27 +30,30 @@ Meaning = TypeVar("Meaning")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One meaning in three languages; `unless` are words beside which it means something else."""
+    """One meaning as patterns of three languages, empty where a language has none; `unless` are words beside which it means something else.
 
-    en: re.Pattern[str] | None
-    de: re.Pattern[str] | None
-    zh: re.Pattern[str] | None
-    unless: re.Pattern[str] | None = None
+    A pattern is compiled when a name first asks for it: most models speak one language.
+    """
+
+    en: str
+    de: str
+    zh: str
+    unless: str = ""
 
     def found(self, segment: str) -> "Found | None":
         """The last English or Chinese, or the first German place where the words stand."""
-        if self.unless is not None and self.unless.search(segment):
-            return None
         hits = [hit for hit in self._hits(segment) if hit is not None]
+        if hits and self.unless and _compiled(self.unless).search(segment):
+            return None
         return max(hits, key=lambda hit: hit.end - hit.start, default=None)
 
     def _hits(self, segment: str) -> "Iterator[Found | None]":
-        if self.zh is not None and _CHINESE.search(segment):
-            yield _widest(self.zh.finditer(segment), german=False)
-        if self.en is not None:
-            yield _widest(self.en.finditer(segment), german=False)
-        if self.de is not None:
-            yield _widest(self.de.finditer(segment), german=True)
+        if self.zh and _CHINESE.search(segment):
+            yield _widest(_compiled(self.zh).finditer(segment), german=False)
+        if self.en:
+            yield _widest(_compiled(self.en).finditer(segment), german=False)
+        if self.de:
+            yield _widest(_compiled(self.de).finditer(segment), german=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,8 @@ def _widest(hits: "Iterable[re.Match[str]]", *, german: bool) -> Found | None:
     return Found(best[0].strip(), best.start(), best.end(), german)
 
 
-def _pattern(text: str, before: str, after: str) -> re.Pattern[str] | None:
-    if not text:
-        return None
-    plain = text.translate(_LETTERS)
-    return re.compile(before + re.sub(r" (?![?*])", " ?", plain) + after)
+def _pattern(text: str, before: str, after: str) -> str:
+    return before + _BLANK.sub(" ?", text.translate(_LETTERS)) + after if text else ""
+
+
+_compiled = cache(re.compile)  # re's own memory holds 512 patterns, and the tables have more

@@ -43,6 +43,7 @@ def table(header: str, values: Mapping[str, Any]) -> str:
 def _elements(addressed: Addressed, decisions: Decisions) -> Iterator[dict[str, Any]]:
     reading = addressed.reading
     doubts = flow_doubts(reading.traced, reading.serving, reading.keys)
+    unbound = {p.element for p in reading.points if not (p.address and p.address.text)}
     for ref, element in reading.inventory.elements.items():
         verdict = reading.classes[ref]
         if verdict.coverage is Coverage.PASSIVE:
@@ -51,8 +52,7 @@ def _elements(addressed: Addressed, decisions: Decisions) -> Iterator[dict[str, 
         unsure_class, unsure_room = verdict.confidence < REVIEW_BELOW, placement.room is not None and placement.confidence < LOW_CONFIDENCE
         why = [verdict.evidence] if unsure_class else []
         why += [f"place: {placement.evidence}"] if unsure_room else []
-        unbound = next((p for p in reading.points if p.element == ref and not (p.address and p.address.text)), None)
-        why += [f"address: {a.problem}" for a in element.addresses if a.problem and unbound]
+        why += [f"address: {a.problem}" for a in element.addresses if a.problem and ref in unbound]
         why += doubts.get(ref, [])
         if element.stated_class and verdict.match not in ("stated", "reviewed"):
             why.append(f"stated class {element.stated_class!r} is not in Brick 1.5 or is deprecated")

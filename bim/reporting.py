@@ -13,9 +13,7 @@ from bim.comparing import Changes
 from bim.flow_report import flows
 from bim.marks import broken_global_ids
 from bim.placing import LOW_CONFIDENCE
-from bim.proposals import review
 from bim.reading import ReadModels, node_of
-from bim.review import Decisions
 from bim.room_mesh import RoomBody
 from bim.rooms import RoomShape, areas_only, rings
 from twin.scans import Scan
@@ -34,7 +32,7 @@ class Report:
     findings: Sequence[Finding]
     changes: Changes
     warnings: Sequence[str]
-    decisions: Decisions
+    waiting: Sequence[Mapping[str, Any]]  # what a person should decide on
     scan: Scan | None
 
 
@@ -54,7 +52,7 @@ def report_of(made: Report) -> dict[str, Any]:
         "flows": flows(reading.traced, reading.serving, reading.inventory, reading.keys),
         "points": _points(made.addressed),
         "binding": _binding(made),
-        "review": review(made.addressed, made.decisions),
+        "review": list(made.waiting),
         "violations": [{"node": f.node, "rule": f.rule, "message": f.message} for f in made.findings],
         "warnings": [*_warnings(reading), *made.warnings],
         "changes": made.changes.rows(),

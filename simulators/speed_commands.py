@@ -18,6 +18,7 @@ MEASURES = (
     Measure("field bus: points, commands, registers", running.field_bus),
     Measure("IFC import, usual size", models.imports),
     Measure("elements named", models.named),
+    Measure("IFC import, a real building", models.real_import),
     Measure("IFC import, very large", models.large_import),
     Measure("questions at 10,000 points", twins.questions_10k),
     Measure("questions at 100,000 points", twins.questions_100k),

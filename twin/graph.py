@@ -7,7 +7,7 @@ Nodes of the site are `urn:wattproof:site:<site>#<key>`; callers see only the ke
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -302,18 +302,22 @@ class Ontology:
     parents: Mapping[str, frozenset[str]]
     replaced_by: Mapping[str, str]  # a deprecated class -> what Brick says to use; not always right
     quads: tuple[ox.Quad, ...]
+    climbed: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def is_a(self, name: str, ancestor: str) -> bool:
         """Whether class `name` (`brick:VAV`) is `ancestor` or below it."""
-        open_names, seen = [name], set()
-        while open_names:
-            current = open_names.pop()
-            if current == ancestor:
-                return True
-            if current not in seen:
-                seen.add(current)
-                open_names += self.parents.get(current, ())
-        return False
+        return name == ancestor or ancestor in self._above(name)
+
+    def _above(self, name: str) -> frozenset[str]:
+        """All classes above one, climbed once: an import asks tens of thousands of times about the same few hundred classes."""
+        if name not in self.climbed:
+            open_names, seen = [name], set[str]()
+            while open_names:
+                above = self.parents.get(open_names.pop(), frozenset()) - seen
+                seen |= above
+                open_names += above
+            self.climbed[name] = frozenset(seen)
+        return self.climbed[name]
 
 
 @cache
