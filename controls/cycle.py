@@ -36,6 +36,7 @@ from twin.site import Connection, Site
 from twin.words import Image, Request, Result
 
 WATCH_S = 1.0  # a person who gives the building back sees it begin within a second
+PROBE_WAITS = 4  # a lost device is asked again after so many waits for an answer, ever more rarely then
 RECORD_ROWS = 20  # looked back for the last record of each secure meter
 
 
@@ -82,11 +83,18 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self._drivers = (
-            make_drivers(self.book, self.connections, self.site.cycle.bacnet_engine, site=self.site.name, secure=self.site.secure_connect)
+            make_drivers(
+                self.book,
+                self.connections,
+                self.site.cycle.bacnet_engine,
+                site=self.site.name,
+                secure=self.site.secure_connect,
+                answer_s=self.site.cycle.answer_s,
+            )
             if self.direct is None
             else direct_drivers(self.book, self.direct)
         )
-        self._scanner = Scanner(self.book, self._drivers)
+        self._scanner = Scanner(self.book, self._drivers, probe_first_s=PROBE_WAITS * self.site.cycle.answer_s)
         self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
         papers = papers_of(self.connections.values(), self.site.secure_connect)

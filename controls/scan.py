@@ -52,6 +52,7 @@ class Watch:
     fast: tuple[Point, ...]
     slow: tuple[Point, ...]
     usual: tuple[Point, ...]  # all but the slow ones
+    probe_first_s: float = PROBE_FIRST_S
     failures: int = 0
     answering: bool = True
     lost: bool = False
@@ -83,8 +84,10 @@ class Watch:
 class Scanner:
     """Reads all devices of a site concurrently, one request in flight for each."""
 
-    def __init__(self, book: PointBook, drivers: Mapping[str, Driver]) -> None:
-        self.watches = {name: _watch(name, drivers[name], points) for name, points in book.by_connection().items() if name in drivers}
+    def __init__(self, book: PointBook, drivers: Mapping[str, Driver], probe_first_s: float = PROBE_FIRST_S) -> None:
+        self.watches = {
+            name: _watch(name, drivers[name], points, probe_first_s) for name, points in book.by_connection().items() if name in drivers
+        }
         self._judge = Judge()
         self._last: dict[str, Reading] = {}
         self._misses: dict[str, int] = {}
@@ -193,7 +196,7 @@ class Scanner:
         return Reading(point, last.at, last.value, quality, last.reason)
 
 
-def _watch(name: str, driver: Driver, points: Sequence[Point]) -> Watch:
+def _watch(name: str, driver: Driver, points: Sequence[Point], probe_first_s: float) -> Watch:
     records = [p for p in points if _is_record(p)]
     values = tuple(p for p in points if p not in records)
     rates = {p.id: rate_of(p.brick) for p in values}
@@ -205,6 +208,7 @@ def _watch(name: str, driver: Driver, points: Sequence[Point]) -> Watch:
         fast=tuple(p for p in values if rates[p.id] == FAST),
         slow=tuple(p for p in values if rates[p.id] == SLOW),
         usual=tuple(p for p in values if rates[p.id] != SLOW),
+        probe_first_s=probe_first_s,
     )
 
 
@@ -228,7 +232,7 @@ async def _records(watch: Watch) -> dict[str, bytes]:
 
 async def _probed(watch: Watch) -> None:
     """Ask a lost device for one point, ever more rarely, until it answers. Nobody waits for it: a probe takes no lane."""
-    begun, wait_s = monotonic_s(), PROBE_FIRST_S
+    begun, wait_s = monotonic_s(), watch.probe_first_s
     spread = 1.0 + PROBE_SPREAD * (zlib.crc32(watch.name.encode()) / 2**32 - 0.5)
     while watch.lost:
         await asyncio.sleep(wait_s * spread)

@@ -150,11 +150,11 @@ class Image:
     readings: Mapping[str, Reading]
 
     def value(self, point: str | None, otherwise: float | None = None) -> float | None:
-        """The point's value if it is good or uncertain, else `otherwise`: who asks must say what then."""
+        """The point's value if it is good or uncertain, else `otherwise`: who asks must say what then. An implausible one is none."""
         reading = self.readings.get(point or "")
-        if reading is None or reading.value is None or reading.quality in (Quality.STALE, Quality.BAD):
+        if reading is None or reading.quality in (Quality.STALE, Quality.BAD) or reading.reason is Reason.IMPLAUSIBLE:
             return otherwise
-        return reading.value
+        return otherwise if reading.value is None else reading.value
 
     def known(self, point: str | None, otherwise: float) -> float:
         """Like `value`, for callers whose `otherwise` is a number."""

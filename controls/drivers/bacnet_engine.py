@@ -7,9 +7,9 @@ from typing import Any, Protocol
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
 
-APDU_TIMEOUT_MS = 500  # with one retry a silent device costs 1.0 s; a controller on MS/TP answers within 0.5 s
-APDU_RETRIES = 1
-REQUEST_DEADLINE_S = 1.5  # a reply that cannot be decoded never arrives: give up half a second after the last retry
+ANSWER_S = 0.5  # how long an answer is waited for where site.toml says nothing: a controller on MS/TP answers within that
+APDU_RETRIES = 1  # a silent device costs two waits
+WAITS = 3  # a reply that cannot be decoded never arrives: give up one wait after the last retry
 LOCAL_INSTANCE = 4_194_301  # ours; devices never ask for it
 LOCAL_VENDOR = 999
 SUBSCRIBER = 47  # the process number in our subscriptions; what comes under another one is not for us

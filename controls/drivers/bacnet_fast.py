@@ -29,15 +29,15 @@ from rusty_bacnet import (
 
 from controls.drivers import WireTimeout
 from controls.drivers.bacnet_engine import (
+    ANSWER_S,
     APDU_RETRIES,
-    APDU_TIMEOUT_MS,
     LOCAL_INSTANCE,
     LOCAL_VENDOR,
     NO_ANSWER,
-    REQUEST_DEADLINE_S,
     SUBSCRIBER,
     TOO_BIG,
     UNRECOGNIZED_SERVICE,
+    WAITS,
     Asked,
     Cell,
     Change,
@@ -75,7 +75,8 @@ class FastEngine:
     properties_max = 64  # the endpoint's own limit
     _write_words: Mapping[str, str] = MappingProxyType({"commandability": "commandable"})  # an endpoint wants it said
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._endpoints: dict[str, Any] = {}  # by our own address
         self._clients: dict[str, Any] = {}
         self._towards: dict[str, Any] = {}  # by host
@@ -91,7 +92,7 @@ class FastEngine:
             if own not in self._clients:
                 endpoint = BipEndpoint(
                     LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=0, broadcast_address=NOBODY,
-                    apdu_timeout_ms=APDU_TIMEOUT_MS, apdu_retries=APDU_RETRIES, queue_capacity=QUEUE,
+                    apdu_timeout_ms=round(1000 * self._answer_s), apdu_retries=APDU_RETRIES, queue_capacity=QUEUE,
                 )  # fmt: skip
                 try:
                     await endpoint.start()
@@ -171,7 +172,7 @@ class FastEngine:
     async def _listener(self, to: str) -> Any:
         async with self._opening:
             if self._subscriber is None:
-                client = BACnetClient(own_address(to.rpartition(":")[0]), 0, NOBODY, apdu_timeout_ms=APDU_TIMEOUT_MS)
+                client = BACnetClient(own_address(to.rpartition(":")[0]), 0, NOBODY, apdu_timeout_ms=round(1000 * self._answer_s))
                 await client.__aenter__()
                 self._subscriber, self._changes = client, await client.cov_notifications()
                 self._hearing = asyncio.create_task(self._hear())
@@ -179,7 +180,7 @@ class FastEngine:
 
     async def _asked(self, client: Any, answer: Awaitable[T], to: str, what: str) -> T:
         try:
-            async with asyncio.timeout(REQUEST_DEADLINE_S):
+            async with asyncio.timeout(WAITS * self._answer_s):
                 return await answer
         except (TimeoutError, BacnetTimeoutError, BacnetTransportError):
             raise WireTimeout(f"{to}: {what}: no answer; check cable, power and address") from None

@@ -25,14 +25,14 @@ from bacpypes3.vendor import get_vendor_info
 
 from controls.drivers import WireTimeout
 from controls.drivers.bacnet_engine import (
+    ANSWER_S,
     APDU_RETRIES,
-    APDU_TIMEOUT_MS,
     LOCAL_INSTANCE,
     LOCAL_VENDOR,
     NO_ANSWER,
-    REQUEST_DEADLINE_S,
     TOO_BIG,
     UNRECOGNIZED_SERVICE,
+    WAITS,
     Asked,
     Cell,
     Change,
@@ -57,7 +57,8 @@ class ReferenceEngine:
     properties_max = 80  # two for each of 40 points: 65 reals overran its own 1024 bytes
     missed = 0
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._apps: dict[str, Any] = {}
 
     async def open(self, host: str) -> None:
@@ -76,7 +77,7 @@ class ReferenceEngine:
     async def read_multiple(self, to: str, question: Any) -> list[Row]:
         request, expected = question
         answer = self._app(to).read_property_multiple(_address(to), request, vendor_info=get_vendor_info(0))
-        rows = await _asked(answer, to, f"read {len(expected)} points")
+        rows = await self._asked(answer, to, f"read {len(expected)} points")
         if not isinstance(rows, list) or [row[:3] for row in rows] != [one for each in expected for one in each]:
             return [WireError(f"{to}: the rows of the reply do not answer what was asked, in order")] * len(expected)
         values = iter(row[3] for row in rows)
@@ -85,12 +86,12 @@ class ReferenceEngine:
     async def read(self, to: str, thing: BacnetAddress, asked: Asked) -> Cell:
         name, index = asked
         answer = self._app(to).read_property(_address(to), _id(thing), _property(name), array_index=index)
-        return _cell(await _asked(answer, to, f"read {name} of {thing}"))
+        return _cell(await self._asked(answer, to, f"read {name} of {thing}"))
 
     async def write(self, to: str, thing: BacnetAddress, value: float | None, priority: int) -> None:
         raw = Null(()) if value is None else _typed(thing.object_type, value)
         request = self._app(to).write_property(_address(to), _id(thing), _property("present-value"), raw, priority=priority)
-        answer = await _asked(request, to, f"write {thing}")
+        answer = await self._asked(request, to, f"write {thing}")
         if answer is not None:  # a text such as "-no object class-" where an acknowledgement was due
             raise WireError(f"{to}: the write of {thing} was answered with {answer}")
 
@@ -101,20 +102,19 @@ class ReferenceEngine:
         """The application on our address that faces the device; made when first asked for, inside a running loop."""
         own = own_address(to.rpartition(":")[0])
         if own not in self._apps:
-            self._apps[own] = _application(own)
+            self._apps[own] = _application(own, self._answer_s)
         return self._apps[own]
 
-
-async def _asked(answer: Awaitable[Any], to: str, what: str) -> Any:
-    where = f"{to}: {what}"
-    try:
-        return await asyncio.wait_for(answer, REQUEST_DEADLINE_S)
-    except TimeoutError:
-        raise WireTimeout(f"{where}: no answer that can be read within {REQUEST_DEADLINE_S:g} s") from None
-    except ErrorRejectAbortNack as error:  # derives from BaseException
-        raise _refused(error, where) from None
-    except _GARBLED as error:
-        raise GarbledError(f"{where}: the answer cannot be read ({type(error).__name__} {error})") from None
+    async def _asked(self, answer: Awaitable[Any], to: str, what: str) -> Any:
+        where, deadline_s = f"{to}: {what}", WAITS * self._answer_s
+        try:
+            return await asyncio.wait_for(answer, deadline_s)
+        except TimeoutError:
+            raise WireTimeout(f"{where}: no answer that can be read within {deadline_s:g} s") from None
+        except ErrorRejectAbortNack as error:  # derives from BaseException
+            raise _refused(error, where) from None
+        except _GARBLED as error:
+            raise GarbledError(f"{where}: the answer cannot be read ({type(error).__name__} {error})") from None
 
 
 def _refused(error: Any, where: str) -> WireError:
@@ -177,7 +177,7 @@ def _id(thing: BacnetAddress) -> Any:
     return ObjectIdentifier((thing.object_type, thing.instance))
 
 
-def _application(own: str) -> Any:
+def _application(own: str, answer_s: float) -> Any:
     """A local application on a free port. /32: all requests go to one device, nothing is ever broadcast."""
     port = free_udp_port(own)
     return Application.from_object_list(
@@ -186,7 +186,7 @@ def _application(own: str) -> Any:
                 objectIdentifier=("device", LOCAL_INSTANCE),
                 objectName="wattproof",
                 vendorIdentifier=LOCAL_VENDOR,
-                apduTimeout=APDU_TIMEOUT_MS,
+                apduTimeout=round(1000 * answer_s),
                 numberOfApduRetries=APDU_RETRIES,
             ),
             NetworkPortObject(f"{own}/32:{port}", objectIdentifier=("network-port", 1), objectName="port"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from controls.drivers import Driver
 from controls.drivers.bacnet import BacnetDriver
-from controls.drivers.bacnet_engine import Engine
+from controls.drivers.bacnet_engine import ANSWER_S, Engine
 from controls.drivers.lanes import Traffic
 from controls.drivers.modbus import ModbusDriver
 from twin.addresses import ModbusAddress, parse_address
@@ -13,6 +13,8 @@ from twin.errors import MissingError, SiteError
 from twin.points import PointBook
 from twin.site import Connection, SecureConnect
 from twin.words import Point
+
+GATEWAY_WAITS = 2  # nothing is asked twice over Modbus, so it is waited for as long as for both questions of BACnet
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ def make_drivers(
     *,
     site: str = "",
     secure: SecureConnect | None = None,
+    answer_s: float = ANSWER_S,
 ) -> dict[str, Driver]:
     """Drivers by connection, for the connections that bound points name; all BACnet ones share one engine, those with a vmac one link."""
     engine: Engine | None = None
@@ -38,25 +41,25 @@ def make_drivers(
             link = link or _secure_link(secure, site, name)
             drivers[name] = BacnetDriver(name, settings, link, traffic.way(settings.network))
         elif settings.protocol == "bacnet":
-            engine = engine or make_engine(bacnet_engine)
+            engine = engine or make_engine(bacnet_engine, answer_s)
             drivers[name] = BacnetDriver(name, settings, engine, traffic.way(settings.network))
         else:
-            drivers[name] = ModbusDriver(name, settings, traffic, unit=_first_unit(points))
+            drivers[name] = ModbusDriver(name, settings, traffic, unit=_first_unit(points), answer_s=GATEWAY_WAITS * answer_s)
     return drivers
 
 
-def make_engine(name: str) -> Engine:
+def make_engine(name: str, answer_s: float = ANSWER_S) -> Engine:
     """The BACnet engine of this name; where the fast one has no wheel, the reference one, and the log says so."""
     if name == "fast":
         try:
             from controls.drivers.bacnet_fast import FastEngine  # here, because a platform without its wheel must still run
 
-            return FastEngine()
+            return FastEngine(answer_s)
         except ImportError as error:
             _log.warning("the fast BACnet engine does not load here (%s); the reference engine takes over: slower, and without COV", error)
     from controls.drivers.bacnet_reference import ReferenceEngine  # here, because it takes long to load and is rarely needed
 
-    return ReferenceEngine()
+    return ReferenceEngine(answer_s)
 
 
 def _secure_link(secure: SecureConnect | None, site: str, connection: str) -> Engine:

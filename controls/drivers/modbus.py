@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from controls.drivers import Held, Sample, WireTimeout, faulty, good_samples, silent, to_raw, to_value
 from controls.drivers.lanes import Traffic
-from controls.drivers.modbus_link import ExceptionReplyError, ModbusLink
+from controls.drivers.modbus_link import ANSWER_S, ExceptionReplyError, ModbusLink
 from controls.drivers.modbus_plan import BLOCK_MAX, Block, address_of, halves, plan
 from controls.drivers.modbus_values import Places, encoded
 from twin.clock import monotonic_s
@@ -29,10 +29,10 @@ class ModbusDriver:
 
     missed = 0
 
-    def __init__(self, connection: str, settings: Connection, traffic: Traffic, unit: int = 1) -> None:
+    def __init__(self, connection: str, settings: Connection, traffic: Traffic, unit: int = 1, answer_s: float = ANSWER_S) -> None:
         self.connection = connection
         self._unit = unit  # who is asked for the fingerprint
-        self._links = [ModbusLink(connection, settings, traffic.way(settings.network)) for _ in range(settings.links)]
+        self._links = [ModbusLink(connection, settings, traffic.way(settings.network), answer_s) for _ in range(settings.links)]
         self._plans: dict[tuple[str, ...], list[Block]] = {}
         self._places: dict[int, tuple[Block, Places]] = {}
         self._mute: dict[int, int] = {}  # units that did not answer: reads to pass before each is asked again

@@ -20,7 +20,7 @@ from twin.clock import monotonic_s
 from twin.errors import WireError
 from twin.site import Connection
 
-TIMEOUT_S = 1.0  # a gateway answers within tenths of a second; a dead one may cost a cycle one second
+ANSWER_S = 1.0  # a gateway answers within tenths of a second; a dead one may cost a cycle one second
 READS = {
     "coil": (1, "read_coils"),
     "discrete": (2, "read_discrete_inputs"),
@@ -47,10 +47,11 @@ class ExceptionReplyError(WireError):
 class ModbusLink:
     """One connection to a gateway or device; one request at a time."""
 
-    def __init__(self, connection: str, settings: Connection, way: Way) -> None:
+    def __init__(self, connection: str, settings: Connection, way: Way, answer_s: float = ANSWER_S) -> None:
         self._name = connection
         self._settings = settings
         self._way = way
+        self._answer_s = answer_s
         self._client: Any = None
         self._replied_s = 0.0
         self.place = settings.serial or f"{settings.host}:{settings.port}"
@@ -134,18 +135,18 @@ class ModbusLink:
         if self._client is not None and self._client.connected:
             return self._client
         self.drop()
-        client = _client(self._settings)
+        client = _client(self._settings, self._answer_s)
         if not await client.connect():
             client.close()
             self._way.answered = False
-            why = await _tls_trouble(self._settings) if self._settings.framing == "tls" else ""
+            why = await _tls_trouble(self._settings, self._answer_s) if self._settings.framing == "tls" else ""
             raise WireTimeout(f"{self._name}: no connection to {self.place}; {why or 'check cable, power and address'}")
         self._client = client
         return client
 
 
-def _client(s: Connection) -> Any:
-    common: dict[str, Any] = {"timeout": TIMEOUT_S, "retries": 0, "reconnect_delay": 0}
+def _client(s: Connection, answer_s: float) -> Any:
+    common: dict[str, Any] = {"timeout": answer_s, "retries": 0, "reconnect_delay": 0}
     if s.framing == "rtu":
         return AsyncModbusSerialClient(s.serial, baudrate=s.baud, parity=s.parity, framer=FramerType.RTU, **common)
     if s.framing == "tls":
@@ -165,10 +166,10 @@ def _tls(s: Connection) -> ssl.SSLContext:
     return context
 
 
-async def _tls_trouble(s: Connection) -> str:
+async def _tls_trouble(s: Connection, answer_s: float) -> str:
     """What stands in the way, which the library keeps to itself: said by one more handshake."""
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(answer_s):
             _, writer = await asyncio.open_connection(s.host, s.port, ssl=_tls(s))
         writer.close()
     except ssl.SSLCertVerificationError as error:

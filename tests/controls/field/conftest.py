@@ -23,6 +23,7 @@ from twin.words import Authority, Binding, Image, Limits, Point, Request
 
 START = datetime(2026, 1, 12, 8, tzinfo=UTC)
 STEP = timedelta(seconds=600)
+CYCLE = CycleSettings(600, 900)
 
 
 def building(storeys: int, zones: int) -> Building:
@@ -60,7 +61,7 @@ def point_book(house: Building) -> PointBook:
     )
 
 
-def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: bool = True) -> Site:
+def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: bool = True, cycle: CycleSettings = CYCLE) -> Site:
     folder.mkdir(parents=True, exist_ok=True)
     if simulated:
         (folder / "plant.toml").write_text("")
@@ -76,7 +77,7 @@ def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: b
         "CN-HB",
         GroupMembership("g", "o", "gov"),
         connections,
-        cycle=CycleSettings(600, 900),
+        cycle=cycle,
     )
 
 
@@ -110,6 +111,7 @@ class House:
     clock: SteppedClock
     wishes: Wishes
     cycle: Cycle
+    settings: CycleSettings = CYCLE
 
     async def step(self, steps: int = 1) -> CycleReport:
         for _ in range(steps):
@@ -124,7 +126,7 @@ class House:
 
     def new_life(self) -> Cycle:
         """Another controller on the same journal, as after a crash."""
-        site, graph = site_of(self.folder / "site", self.connections), Graph.from_triples("test_house", [])
+        site, graph = site_of(self.folder / "site", self.connections, cycle=self.settings), Graph.from_triples("test_house", [])
         return Cycle(site, graph, self.book, self.journal, self.history, self.connections, self.clock, [self.wishes])
 
     @asynccontextmanager
@@ -170,7 +172,13 @@ MakeHouse = Callable[..., AbstractAsyncContextManager[House]]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> MakeHouse:
+def settings() -> CycleSettings:
+    """How the house's cycle runs; stories that need another pace or engine say so."""
+    return CYCLE
+
+
+@pytest.fixture
+def house(tmp_path: Path, settings: CycleSettings) -> MakeHouse:
     """`async with house() as h`: devices up, cycle open."""
 
     @asynccontextmanager
@@ -182,9 +190,9 @@ def house(tmp_path: Path) -> MakeHouse:
         connections = await devices.start()
         journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
         clock, wishes = SteppedClock(START), Wishes()
-        site = site_of(tmp_path / "site", connections)
+        site = site_of(tmp_path / "site", connections, cycle=settings)
         cycle = Cycle(site, Graph.from_triples("test_house", []), book, journal, history, connections, clock, [wishes, *strategies])
-        home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle)
+        home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle, settings)
         await devices.schedule({p.id: p.limits.fallback for p in book.writable if p.limits})
         await devices.publish(home.readings(), START)
         try:

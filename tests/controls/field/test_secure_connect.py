@@ -121,6 +121,8 @@ def test_points_are_read_written_held_and_released_through_the_hub(authority):
     [("ended", "ended"), ("stranger", "was not issued by"), ("other_key", "is not the key of"), ("missing", "cannot be read")],
 )
 def test_a_wrong_certificate_opens_nothing_and_is_called_what_it_is(authority, tmp_path, wrong, said):
+    """F47: expired, or of another authority."""
+
     folder = authority.folder
     if wrong == "ended":
         SiteAuthority(folder, SITE).issue("late", ["127.0.0.1"], wall_now() - timedelta(days=40), days=10)
@@ -147,6 +149,8 @@ def test_a_wrong_certificate_opens_nothing_and_is_called_what_it_is(authority, t
 
 
 def test_a_revoked_gateway_is_shut_out_and_the_device_stays(authority, monkeypatch):
+    """F47: revoked."""
+
     monkeypatch.setattr("controls.drivers.secure_hub.LOOK_S", 0.2)
 
     async def story():
@@ -168,6 +172,8 @@ def test_a_revoked_gateway_is_shut_out_and_the_device_stays(authority, monkeypat
 
 
 def test_a_renewed_certificate_is_taken_up_without_losing_the_building(authority, monkeypatch):
+    """F47: rotated."""
+
     monkeypatch.setattr("controls.drivers.bacnet_secure.LOOK_S", 0.0)
     monkeypatch.setattr("controls.drivers.secure_hub.LOOK_S", 0.2)
 
@@ -194,6 +200,8 @@ def test_a_renewed_certificate_is_taken_up_without_losing_the_building(authority
 
 
 def test_without_its_hub_the_building_is_found_over_the_failover_hub(authority):
+    """F48: the hub fails over."""
+
     async def story():
         second = SecureHub(authority.folder, SITE, "127.0.0.1:0")
         other = await second.start()

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from controls.strategies.watch import fresh
 from simulators.wire import bacnet_lies, modbus_lies
 from twin.addresses import parse_address
-from twin.words import Quality, Reason
+from twin.words import Image, Quality, Reason
 
 SETPOINT, LIGHT, TEMPERATURE = "z00.htg_sp", "z00.light_level", "z00.zn_t"
 KINDS = {"analog-input": 0, "analog-output": 1, "analog-value": 2, "binary-output": 4}
@@ -210,8 +211,10 @@ def test_a_value_no_sensor_can_see_is_uncertain_and_says_why(staged):
         async with staged("floor_1") as s:
             s.disturb("floor_1", bacnet_lies.shows(number_of(s.house.book, TEMPERATURE), bacnet_lies.real(85.0)))
             await s.step()
-            reading = s.image("floor_1")[TEMPERATURE]
+            image = Image(s.house.clock.now(), s.image("floor_1"))
+            reading = image.readings[TEMPERATURE]
             assert (reading.value, reading.quality, reading.reason) == (85.0, Quality.UNCERTAIN, Reason.IMPLAUSIBLE)
+            assert image.value(TEMPERATURE) is fresh(image, TEMPERATURE) is None  # shown to people, never steered on
 
     asyncio.run(story())
 
