@@ -5,9 +5,10 @@ import math
 import queue
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -144,8 +145,8 @@ class EnergyPlusPlant:
             raise StateError(f"the EnergyPlus thread did not end within {CLOSE_WAIT_S} s; end this process")
 
     def design(self) -> dict[str, float]:
-        """Fans, outdoor air, people and lights as sized."""
-        return {f"{kind}.{name}": value for kind, values in vars(self.sizing).items() for name, value in values.items()}
+        """Fans, outdoor air, people and lights as sized, one number each."""
+        return dict(_flat(vars(self.sizing)))
 
     @property
     def sizing(self) -> Sizing:
@@ -330,3 +331,12 @@ def _mean_presence(own: ZoneOwn) -> np.ndarray:
     """The zone's presence over the year: the mean of its People objects' schedules."""
     mean: np.ndarray = np.mean(list(own.people.values()), axis=0)
     return mean
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+    """Numbers in nested mappings by their dotted path."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
