@@ -227,6 +227,7 @@ def test_all_controllers_share_one_sized_plant_and_its_people(miami, usual_day):
     code.reset()
 
     assert usual.sizing == code.sizing
+    assert {type(value) for value in code.design().values()} == {float}  # what the demo compares run by run
     assert sum(usual.sizing.people.values()) == pytest.approx(268, abs=1)
     assert usual.counters == pytest.approx({f"{z}.zn_occ": n for z, n in usual.sizing.people.items()}, rel=1e-6)
 
