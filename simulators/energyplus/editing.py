@@ -32,7 +32,8 @@ FAN_EFFICIENCY, FAN_MOTOR_EFFICIENCY, FAN_PRESSURE_PA = 0.5915, 0.91, 1109.648  
 
 REMOVED = (
     # own outputs only; no tariffs; no clock changes; no controls of the model's own that would fight the actuators
-    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:", "PythonPlugin:", "Daylighting:", "SizingPeriod:",
+    # (of EMS its programs and sensors: actuators without them do nothing, and engine 25.2 crashes where all of EMS is missing)
+    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:Program", "EnergyManagementSystem:Sensor", "PythonPlugin:", "Daylighting:", "SizingPeriod:",
 )  # fmt: skip
 VARIABLES = (
     "Zone Mean Air Temperature", "Zone Air Relative Humidity", "Zone Air CO2 Concentration", "Zone Thermal Comfort Fanger Model PMV",
@@ -333,7 +334,7 @@ def _people(people: Model, zone: ZoneDesign) -> float:
         return zone.area_m2 / float(people["floor_area_per_person"])
     if method == "People/Area":
         return zone.area_m2 * float(people["people_per_floor_area"])
-    return float(people["number_of_people"])
+    return float(people.get("number_of_people", 0.0))
 
 
 def fan_share(curve: tuple[float, ...], flow_share: float) -> float:
