@@ -33,7 +33,8 @@ FAN_EFFICIENCY, FAN_MOTOR_EFFICIENCY, FAN_PRESSURE_PA = 0.5915, 0.91, 1109.648  
 REMOVED = (
     # own outputs only; no tariffs; no clock changes; no controls of the model's own that would fight the actuators
     # (of EMS its programs and sensors: actuators without them do nothing, and engine 25.2 crashes where all of EMS is missing)
-    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:Program", "EnergyManagementSystem:Sensor", "PythonPlugin:", "Daylighting:", "SizingPeriod:",
+    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:Program", "EnergyManagementSystem:Sensor", "PythonPlugin:",
+    "Daylighting:", "SizingPeriod:",
 )  # fmt: skip
 VARIABLES = (
     "Zone Mean Air Temperature", "Zone Air Relative Humidity", "Zone Air CO2 Concentration", "Zone Thermal Comfort Fanger Model PMV",
