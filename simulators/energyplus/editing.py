@@ -32,7 +32,10 @@ FAN_EFFICIENCY, FAN_MOTOR_EFFICIENCY, FAN_PRESSURE_PA = 0.5915, 0.91, 1109.648  
 
 REMOVED = (
     # own outputs only; no tariffs; no clock changes; no controls of the model's own that would fight the actuators
-    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:", "PythonPlugin:", "Daylighting:", "SizingPeriod:",
+    # (of EMS the calls, and what reads or moves: an idle actuator takes ours away. Programs that nobody calls stay: others name them)
+    "Output", "UtilityCost", "RunPeriodControl:", "EnergyManagementSystem:ProgramCallingManager", "EnergyManagementSystem:Sensor",
+    "EnergyManagementSystem:Actuator", "PythonPlugin:",
+    "Daylighting:", "SizingPeriod:",
 )  # fmt: skip
 VARIABLES = (
     "Zone Mean Air Temperature", "Zone Air Relative Humidity", "Zone Air CO2 Concentration", "Zone Thermal Comfort Fanger Model PMV",
@@ -46,6 +49,7 @@ CHECKED_METERS = ("Electricity:Facility", "NaturalGas:Facility")
 
 def edit(model: Model, building: Building, own: OwnControl, period: Period, weather: Weather, variant: str) -> None:
     """Change the model in place. `variant` code keeps the model's economizer and has a good fan curve; all else is equal for all."""
+    _silence_programs(model)
     for kind in [k for k in model if k.startswith(REMOVED)]:
         del model[kind]
     _set_period(model, period)
@@ -62,6 +66,16 @@ def edit(model: Model, building: Building, own: OwnControl, period: Period, weat
     model["Output:Meter:MeterFileOnly"] = {
         f"m{i}": {"key_name": name, "reporting_frequency": "RunPeriod"} for i, name in enumerate(CHECKED_METERS)
     }
+
+
+def _silence_programs(model: Model) -> None:
+    """The outputs of programs that show a sensor or actuator go with it; the engine refuses an output without its source."""
+    gone = {name.lower() for kind in ("Sensor", "Actuator") for name in model.get(f"EnergyManagementSystem:{kind}", {})}
+    outputs = model.get("EnergyManagementSystem:OutputVariable", {})
+    for name in [n for n, o in outputs.items() if o.get("ems_variable_name", "").lower() in gone]:
+        del outputs[name]
+    if not outputs:
+        model.pop("EnergyManagementSystem:OutputVariable", None)
 
 
 def lever(point: str, model: Model, value: float) -> str:
@@ -333,7 +347,7 @@ def _people(people: Model, zone: ZoneDesign) -> float:
         return zone.area_m2 / float(people["floor_area_per_person"])
     if method == "People/Area":
         return zone.area_m2 * float(people["people_per_floor_area"])
-    return float(people["number_of_people"])
+    return float(people.get("number_of_people", 0.0))
 
 
 def fan_share(curve: tuple[float, ...], flow_share: float) -> float:

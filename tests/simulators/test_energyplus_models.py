@@ -157,3 +157,21 @@ def test_a_model_of_another_version_is_refused(energyplus, tmp_path):
     old.write_text(json.dumps({"Version": {"Version 1": {"version_identifier": "9.4"}}}))
     with pytest.raises(SiteError, match=r"version 9\.4, expected 25\.2"):
         energyplus.load_model(old, tmp_path)
+
+
+def test_lamps_obey_also_where_the_model_had_programs_of_its_own(energyplus):
+    from simulators.energyplus.plant import EnergyPlusPlant
+
+    model, weather = energyplus.find_file("models", "ASHRAE901_OfficeSmall_STD2019_Denver"), energyplus.shipped("weather", "usa_il_chicago")
+    plant = EnergyPlusPlant(model, weather, Period(date(2025, 7, 14), 1, UTC), seed=1)
+    try:
+        step = plant.reset()
+        while step is not None:
+            own = plant.own_schedule(step.at)
+            step = plant.step({p: 0.0 if p.endswith(".light_level") else v for p, v in own.items()})
+        used = plant.score().end_uses_kwh
+    finally:
+        plant.close()
+
+    assert used["light"] == 0
+    assert used["cooling"] > 0
