@@ -24,6 +24,7 @@ from controls.polling import Poller
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
+from controls.strangers import Strangers
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
 from controls.wishes import News, Wishes
@@ -101,6 +102,7 @@ class Cycle:
         papers = papers_of(self.connections.values(), self.site.secure_connect)
         networks = {name: connection.network for name, connection in self.connections.items() if name in self._drivers}
         self._roll = Roll(self.journal, self._drivers, self._scanner, networks, papers)
+        self._strangers = Strangers(self.connections if self.direct is None else {}, self.site.bacnet, self._dropped)
         leases = Leases(None if self.site.simulated else monotonic_s)
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
@@ -117,6 +119,7 @@ class Cycle:
 
     async def open(self) -> None:
         """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
+        await self._strangers.open()
         await asyncio.gather(*[driver.open() for driver in self._drivers.values()])
         async with self._turn:
             now = self.clock.now()
@@ -175,9 +178,12 @@ class Cycle:
             self.asked.set()
 
     def _tell_news(self, now: datetime) -> None:
-        """What happened to devices since the last look goes into the journal."""
-        if rows := self._roll.told(self._scanner.news(), now):
+        """What happened to devices since the last look, and who else spoke, goes into the journal."""
+        if rows := [*self._roll.told(self._scanner.news(), now), *self._strangers.rows(now)]:
             self.journal.append(rows)
+
+    def _dropped(self) -> int:
+        return max((driver.dropped for driver in self._drivers.values()), default=0)  # all BACnet ones share their sockets
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""
@@ -190,6 +196,7 @@ class Cycle:
             if self.held:
                 await self.release("cycle", "the controller stops")
         finally:
+            await self._strangers.close()
             await self._scanner.close()
             await asyncio.gather(*[driver.close() for driver in self._drivers.values()])
 

@@ -92,9 +92,11 @@ class FastEngine:
         async with self._opening:
             own = self._reach.own(host)
             if own not in self._clients:
+                port = free_udp_port(own)
                 endpoint = BipEndpoint(
-                    LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=0, broadcast_address=NOBODY,
+                    LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=port, broadcast_address=NOBODY,
                     apdu_timeout_ms=round(1000 * self._answer_s), apdu_retries=APDU_RETRIES, queue_capacity=QUEUE,
+                    share_port_by_address=True,  # else it listens on every interface of the machine
                 )  # fmt: skip
                 try:
                     await endpoint.start()
@@ -102,7 +104,7 @@ class FastEngine:
                 except (BacnetError, RuntimeError, OSError) as error:
                     raise WireError(f"no BACnet socket on {own} ({error}); check the network interface") from None
                 self._endpoints[own] = endpoint
-                self._listens(own, int((await endpoint.local_address()).rpartition(":")[2]))
+                self._listens(own, port)
             self._towards[host] = self._clients[own]
 
     async def close(self) -> None:
@@ -187,7 +189,7 @@ class FastEngine:
             if self._subscriber is None:
                 own = self._reach.own(to.rpartition(":")[0])
                 port = free_udp_port(own)
-                client = BACnetClient(own, port, NOBODY, apdu_timeout_ms=round(1000 * self._answer_s))
+                client = BACnetClient(own, port, NOBODY, apdu_timeout_ms=round(1000 * self._answer_s), share_port_by_address=True)
                 await client.__aenter__()
                 self._listens(own, port)
                 self._subscriber, self._changes = client, await client.cov_notifications()

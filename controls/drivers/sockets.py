@@ -62,12 +62,19 @@ def free_udp_port(own: str) -> int:
 
 
 def hear_only(own: str, port: int, hosts: Iterable[str]) -> bool:
-    """Let our UDP socket at this place hear these hosts alone. False where that cannot be: no Linux, no such socket, an unknown name."""
+    """Let our UDP sockets at this place hear these hosts alone. False where that cannot be: no Linux, no such socket, an unknown name."""
     program = _program(hosts)
-    mine = next((row for row in _udp_sockets() if (row.address, row.port) == (own, port)), None)
-    handle = _handle_of(mine.inode) if mine else None
-    if program is None or handle is None:
-        return False
+    handles = [handle for row in _udp_sockets() if row.at((own, port)) and (handle := _handle_of(row.inode)) is not None]
+    return program is not None and bool(handles) and all(_filtered(handle, program) for handle in handles)
+
+
+def dropped(places: Iterable[tuple[str, int]]) -> int:
+    """Datagrams that the kernel kept from our sockets at these places, so far: unlisted senders, and more than there was room for."""
+    known = list(places)
+    return sum(row.drops for row in _udp_sockets() if any(row.at(place) for place in known)) if known else 0
+
+
+def _filtered(handle: int, program: bytes) -> bool:
     steps = ctypes.create_string_buffer(program, len(program))
     with socket.socket(fileno=os.dup(handle)) as end:
         try:
@@ -77,18 +84,16 @@ def hear_only(own: str, port: int, hosts: Iterable[str]) -> bool:
     return True
 
 
-def dropped(places: Iterable[tuple[str, int]]) -> int:
-    """Datagrams that the kernel kept from our sockets at these places, so far: unlisted senders, and more than there was room for."""
-    wanted = set(places)
-    return sum(row.drops for row in _udp_sockets() if (row.address, row.port) in wanted)
-
-
 @dataclass(frozen=True, slots=True)
 class _UdpSocket:
     address: str
     port: int
     inode: str
     drops: int
+
+    def at(self, place: tuple[str, int]) -> bool:
+        """Whether it stands there; broadcasts come to sockets of the same port beside it."""
+        return self.port == place[1] and (self.address == place[0] or self.address.endswith(".255"))
 
 
 def _udp_sockets() -> Iterator[_UdpSocket]:

@@ -204,13 +204,14 @@ def house(tmp_path: Path, settings: CycleSettings) -> MakeHouse:
         strategies: Sequence[Wishes] = (),
         disturbed: Sequence[str] = (),
         networks: Mapping[str, str] | None = None,
+        bacnet: BacnetNetwork = BacnetNetwork(),  # noqa: B008 (a frozen value)
     ) -> AsyncIterator[House]:
         book = point_book(building(storeys, zones))
         devices = FieldDevices(book, connections_of(book, networks), disturbed=disturbed)
         connections = await devices.start()
         journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
         clock, wishes = SteppedClock(START), Wishes()
-        site = site_of(tmp_path / "site", connections, cycle=settings)
+        site = site_of(tmp_path / "site", connections, cycle=settings, bacnet=bacnet)
         cycle = Cycle(site, Graph.from_triples("test_house", []), book, journal, history, connections, clock, [wishes, *strategies])
         home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle, settings)
         await devices.schedule({p.id: p.limits.fallback for p in book.writable if p.limits})
