@@ -57,7 +57,7 @@ def test_a_name_that_is_not_broken_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "thing"),
     [
-        ("Fire Damper Actuator", "Equipment"),  # English: the last word is the thing
+        ("Fire Damper Actuator", "tw:Damper_Actuator"),  # English: the last word is the thing
         ("Feuchtefühler Abluftkanal", "Humidity_Sensor"),  # German: the first
         ("冷冻水供水温度传感器", "Temperature_Sensor"),  # Chinese: the last
         ("Boiler Room Light", "Luminaire"),
