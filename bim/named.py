@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from bim import tables
 from bim.inventory import Element
 from bim.naming import Found, Words, head, segments
+from bim.plant_keys import words_of_key
 from twin.graph import brick
 
 _KEPT = 50_000  # judged names; a model of a hundred thousand elements repeats a few thousand
@@ -31,7 +32,8 @@ def spoken(element: Element) -> tuple[str, ...]:
 
 @lru_cache(_KEPT)
 def _spoken(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part for text in texts if text for part in segments(text)))
+    said = ((words_of_key(text), text) for text in texts if text)
+    return tuple(dict.fromkeys(part for key, text in said for part in (*segments(key), *segments(text))))
 
 
 @lru_cache(_KEPT)

@@ -50,6 +50,15 @@ class ProtectedRule:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlantCode:
+    """What a code in a plant key says; `system` is the beginning of the system's code where it says so only there."""
+
+    code: str
+    system: str
+    says: str
+
+
 @cache
 def mapping() -> Mapping[tuple[str, str], MappingRow]:
     """IFC class and value -> row."""
@@ -151,6 +160,12 @@ def hint_properties() -> Mapping[str, str]:
 def codes() -> tuple[tuple[str, str, str, float], ...]:
     """Classification system, code, Brick class and confidence."""
     return tuple((r["system"], r["code"], r["brick"], float(r["confidence"])) for r in _rows("codes.csv"))
+
+
+@cache
+def plant_codes(scheme: str) -> tuple[PlantCode, ...]:
+    """The codes of a scheme of plant keys."""
+    return tuple(PlantCode(r["code"], r["system"], r["says"]) for r in _rows("plant_keys.csv") if r["scheme"] == scheme)
 
 
 @cache

@@ -15,6 +15,7 @@ from bim.opening import open_model
 from bim.peers import named_in
 from bim.shares import TRADES
 from bim.tables import domain_of
+from twin.graph import brick, class_name
 
 DATA = Path(__file__).parents[1] / "data"
 SCHEMAS = {"IFC2X3": "IFC2X3", "IFC4": "IFC4", "IFC4X3": "IFC4X3_ADD2"}
@@ -48,7 +49,7 @@ def answer(verdict: Classified) -> str:
 
 def trade(accepted: str) -> str:
     first = accepted.split("|", maxsplit=1)[0]
-    return first if first in ("passive", "unmapped") else TRADES.get(domain_of(f"brick:{first}"), "other")
+    return first if first in ("passive", "unmapped") else TRADES.get(domain_of(class_name(first)), "other")
 
 
 def right_by_trade(pairs: Iterable[tuple[str, Classified]]) -> dict[str, float]:
@@ -77,6 +78,28 @@ def test_words_of_family_libraries_and_standards_tell_what_a_bare_proxy_is() -> 
     right = right_by_trade((row["accepted"], classify(proxy(row["name"]))) for row in rows("library_families.csv"))
 
     assert {key: share for key, share in right.items() if share < TARGET} == {}
+
+
+@pytest.mark.parametrize("part", ["first", "second"])
+def test_fresh_names_of_real_offices_get_the_right_class_in_every_language(part: str) -> None:
+    def element(row: dict[str, str]) -> Element:
+        chain = ancestors("IFC4", row["ifc_class"])
+        return Element((0, 1), row["ifc_class"], "", "", "", "", "g", row["name"], "", None, None, "", (), chain)
+
+    chosen = [row for row in rows("fresh_names.csv") if row["part"] == part]
+    right = Counter(row["language"] for row in chosen if answer(classify(element(row))) in row["accepted"].split("|"))
+    total = Counter(row["language"] for row in chosen)
+
+    assert set(total) == {"en", "de", "zh"}
+    assert right.total() >= TARGET * total.total()
+    assert {language: right[language] for language in total if right[language] < 0.8 * total[language]} == {}
+
+
+def test_every_label_is_a_class_that_exists() -> None:
+    names = {n for f in ("element_names", "library_families", "labelled_elements", "fresh_names") for r in rows(f"{f}.csv")
+             for n in r["accepted"].split("|")}  # fmt: skip
+
+    assert sorted(n for n in names if class_name(n) not in brick().classes) == ["passive", "unmapped"]
 
 
 def test_no_life_safety_goes_unmarked_and_hardly_anything_else_is_locked() -> None:
