@@ -114,10 +114,10 @@ def _weighed(element: Element) -> Classified | None:
 
 def _by_class(element: Element) -> _Opinion | None:
     row = _row(element)
-    evidence, share = "table row", 1.0
+    evidence, share = "IFC class", 1.0
     if row is None:
         row = next((tables.mapping()[c, ""] for c in element.pset_classes if (c, "") in tables.mapping()), None)
-        evidence, share = "property set as of", BORROWED
+        evidence, share = "a property set made for", BORROWED
     if row is None or not row.brick:
         return None
     value = f".{row.predefined}" if row.predefined else ""
@@ -187,7 +187,7 @@ def _together(one: _Opinion | None, other: _Opinion | None) -> _Opinion | None:
     confidence = round(min(wins.confidence, CONFIDENCE["direct"]) * CONTRADICTED, 2)
     if strong_word and one.match in ("generic", "weak"):
         confidence = round(wins.confidence * BORROWED, 2)
-    return replace(wins, confidence=confidence, evidence=f"{wins.evidence}, against {loses.evidence} ({_short(loses.brick)})")
+    return replace(wins, confidence=confidence, evidence=f"{wins.evidence}; against it: {loses.evidence} ({_short(loses.brick)})")
 
 
 def _narrows(narrow: str, wide: str) -> bool:

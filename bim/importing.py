@@ -15,7 +15,7 @@ from bim.classifying import Coverage
 from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
 from bim.opening import DAMAGED, Model, open_model
 from bim.placing import LOW_CONFIDENCE
-from bim.proposals import FIRST_REVIEW, proposals_text, review
+from bim.proposals import FIRST_REVIEW, elements_decided, proposals_text, review
 from bim.readiness import check, is_quick
 from bim.reading import ReadModels, read_models
 from bim.reporting import Report, bodies, plan_of, report_of
@@ -60,8 +60,13 @@ class Beside:
     with_history: Collection[str] = field(default=())
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None) -> Imported:
-    """Read the models as one site and write everything into `out`. Nothing is written if anything fails."""
+def import_models(
+    paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None, readiness: bool = False
+) -> Imported:
+    """Read the models as one site and write everything into `out`. Nothing is written if anything fails.
+
+    `mesh` writes the rooms' bodies too; `readiness` checks models of any size, where only quick checks are made without being asked.
+    """
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
@@ -86,7 +91,8 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     plan, counts = plan_of(addressed.reading), counts_of(addressed, models, len(findings), changes, len(waiting))
     warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
     report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, waiting, beside.scan))
-    if is_quick(models):
+    report["decided"] = elements_decided(addressed.reading, decisions)
+    if readiness or is_quick(models):
         report["readiness"] = check(models).body()
     contents = {
         out / "twin.ttl": graph.turtle(_header(stated)),

@@ -66,7 +66,7 @@ def test_evidence_that_contradicts_goes_to_review_and_says_so() -> None:
     verdict = classify(element("IfcFlowTerminal", type_class="IfcLightFixture", name="M_Lighting Switches:Single Pole"))
 
     assert verdict.confidence < REVIEW_BELOW
-    assert verdict.evidence == "name contains 'lighting switches', against table row IfcLightFixture (Luminaire)"
+    assert verdict.evidence == "name contains 'lighting switches'; against it: IFC class IfcLightFixture (Luminaire)"
 
 
 @pytest.mark.parametrize(

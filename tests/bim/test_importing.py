@@ -107,7 +107,9 @@ def test_a_sensor_on_the_wall_line_is_a_tie_and_never_a_sure_answer(model_file: 
     imported = import_models([on_wall], tmp_path / "out", "house")
 
     assert imported.counts["placed_low_confidence"] == 1
-    assert [(item["id"], item["why"]) for item in imported.report["review"]] == [("vav_1.zn_t", ["place: tie"])]
+    assert [(item["id"], item["why"]) for item in imported.report["review"]] == [
+        ("vav_1.zn_t", ["stands between rooms; R2 is one of them"])
+    ]
 
 
 def test_two_imports_of_one_model_give_the_same_bytes(model_file: ModelFile, tmp_path: Path) -> None:
