@@ -86,7 +86,7 @@ def _passive(element: Element) -> Classified | None:
     if row is not None and not row.brick:
         return _left_out(element, row.domain, row.note or f"{row.ifc} is not in a twin", "skip")
     if row is not None:
-        part = part_by_name(spoken(element)) if row.match == "generic" and not _is_control(element) else None
+        part = part_by_name(spoken(element)) if row.match in ("generic", "weak") and not _is_control(element) else None
         return _left_out(element, "passive", f"{part[0]}: name contains {part[1]!r}", "passive") if part else None
     for name in (*element.ancestors, element.type_class):
         if name in tables.passive():

@@ -10,9 +10,10 @@ import ifcopenshell
 import pytest
 
 from bim.classifying import Classified, Coverage, classify
+from bim.importing import import_models
 from bim.inventory import Element, take_inventory
 from bim.opening import open_model
-from bim.peers import named_in
+from bim.peers import named_by_trade, named_in
 from bim.shares import TRADES
 from bim.tables import domain_of
 from twin.graph import brick, class_name
@@ -143,3 +144,27 @@ def test_more_elements_are_named_than_by_the_peer() -> None:
     assert named.of == 46
     assert named.ours >= 0.95 * named.of
     assert named.ours > named.peer > 0
+
+
+@pytest.mark.parametrize("name", sorted({row["file"] for row in LABELLED}))
+def test_every_trade_of_every_public_model_is_named_and_never_less_than_by_the_peer(name: str, public: Callable[[str], Path]) -> None:
+    trades = {trade: found for trade, found in named_by_trade(public(name)).items() if trade not in ("all", "other")}
+
+    assert {trade: found for trade, found in trades.items() if found.ours < 0.95 * found.of} == {}
+    assert {trade: found for trade, found in trades.items() if found.ours < found.peer} == {}
+
+
+def test_two_schemas_of_one_building_give_the_same_twin(public: Callable[[str], Path], tmp_path: Path) -> None:
+    twins = []
+    for schema in ("ifc4", "ifc4x3"):
+        models = [public(f"pcert_{part}_{schema}.ifc") for part in ("arch", "hvac")]
+        copies = [tmp_path / schema / path.name.replace(f"_{schema}", "") for path in models]
+        copies[0].parent.mkdir()
+        for path, copy in zip(models, copies, strict=True):
+            copy.write_bytes(path.read_bytes())
+        import_models(copies, tmp_path / schema / "out", "pcert")
+        text = (tmp_path / schema / "out" / "twin.ttl").read_text(encoding="utf-8")
+        twins.append([line for line in text.splitlines() if not line.startswith("# model")])
+
+    assert len(twins[0]) > 100
+    assert twins[0] == twins[1]
