@@ -261,6 +261,8 @@ def _protection(element: Element, name: str = "") -> str:
         return reason
     if name and any(brick().is_a(name, top) for top in ("brick:Fire_Safety_Equipment", "brick:Fire_Sensor", "brick:Pressurization_Fan")):
         return "fire safety by its class"
+    if name in ("tw:Emergency_Stop", "tw:Gas_Detection_Panel"):
+        return "life safety by its class"
     return ""
 
 

@@ -146,6 +146,8 @@ def test_walls_segments_and_sockets_are_passive_and_say_why() -> None:
         (element("IfcPump", name="消防水泵 XBD"), "fire suppression by its name"),
         (element("IfcBuildingElementProxy", name="Not-Aus-Taster"), "emergency device by its name"),
         (element("IfcBuildingElementProxy", stated_class="Fire_Alarm"), "fire safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="Sprinkler"), "fire safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="tw:Emergency_Stop"), "life safety by its class"),
         (element("IfcLightFixture", "POINTSOURCE"), ""),
         (element("IfcLightFixture", "POINTSOURCE", name="Feuchtraumleuchte"), ""),
         (element("IfcBoiler", name="Gas fired boiler"), ""),
