@@ -20,6 +20,7 @@ _CONTROL_CLASSES = (
     "brick:Point", "brick:Sensor_Equipment", "brick:Controller", "brick:Thermostat", "brick:Fire_Safety_Equipment",
     "brick:Security_Equipment", "brick:Weather_Station", "brick:Interface", "brick:Gateway", "tw:Actuator", "tw:Gas_Detection_Panel",
 )  # fmt: skip
+_SAFETY_CLASSES = ("tw:Emergency_Luminaire", "tw:Emergency_Stop", "tw:Fire_Damper", "tw:Gas_Detection_Panel", "tw:Smoke_Damper")
 REVIEW_BELOW = 0.6  # a weak row, an ambiguous name, contradicting evidence or nothing at all: a person must look
 
 
@@ -261,7 +262,7 @@ def _protection(element: Element, name: str = "") -> str:
         return reason
     if name and any(brick().is_a(name, top) for top in ("brick:Fire_Safety_Equipment", "brick:Fire_Sensor", "brick:Pressurization_Fan")):
         return "fire safety by its class"
-    if name in ("tw:Emergency_Stop", "tw:Gas_Detection_Panel"):
+    if name in _SAFETY_CLASSES:
         return "life safety by its class"
     return ""
 

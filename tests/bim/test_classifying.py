@@ -148,6 +148,7 @@ def test_walls_segments_and_sockets_are_passive_and_say_why() -> None:
         (element("IfcBuildingElementProxy", stated_class="Fire_Alarm"), "fire safety by its class"),
         (element("IfcBuildingElementProxy", stated_class="Sprinkler"), "fire safety by its class"),
         (element("IfcBuildingElementProxy", stated_class="tw:Emergency_Stop"), "life safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="Fire_Damper"), "life safety by its class"),
         (element("IfcLightFixture", "POINTSOURCE"), ""),
         (element("IfcLightFixture", "POINTSOURCE", name="Feuchtraumleuchte"), ""),
         (element("IfcBoiler", name="Gas fired boiler"), ""),
