@@ -349,7 +349,7 @@ def _bound(text: str, name: str, terms: Mapping[str, str]) -> str:
 
 
 def class_name(text: str) -> str:
-    """A class as people write it, `VAV`, `brick:VAV`, `rec:Room` or `Sprinkler`, as `prefix:name`; without a prefix Brick's, else our own."""
+    """A class as people write it, `VAV`, `brick:VAV`, `rec:Room` or `Sprinkler`, as `prefix:name`; without a prefix Brick's or ours."""
     own = f"tw:{text}"
     return text if ":" in text else own if own in brick().classes else f"brick:{text}"
 
