@@ -3,13 +3,13 @@
 import csv
 import difflib
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from twin.addresses import BacnetAddress, parse_address
 from twin.errors import SiteError
+from twin.life_safety import by_class, by_name
 from twin.words import RATES, Binding, Limits, Point
 
 COLUMNS = (
@@ -21,7 +21,6 @@ COLUMNS = (
 `rate` is fast, normal or slow: how often a real site reads the point; empty means as its class is read.
 """
 _TIMES = ("interval_s", "on_min_s", "off_min_s")
-LIFE_SAFETY = re.compile(r"(^|_)(Fire|Smoke|Emergency|Life_Safety|Sprinkler|Evacuation)(_|$)")  # in the names of Brick classes
 
 
 class PointBook(Mapping[str, Point]):
@@ -118,8 +117,8 @@ def _merged(point: Point, row: Mapping[str, str], where: str) -> Point:
         elif limits and any(row.get(name) for name in _TIMES):
             limits = replace(limits, **{name: _number(row, name) for name in _TIMES if row.get(name)})
         _must_take_commands(binding, writable)
-        if writable and LIFE_SAFETY.search(point.brick):
-            raise SiteError(f"{point.id} is {point.brick}: life safety is never written; set writable to no")
+        if writable and (reason := by_class(point.brick) or next(filter(None, map(by_name, (point.id, point.label, point.owner))), "")):
+            raise SiteError(f"{point.id}: {reason}: life safety is never written; set writable to no")
         unit, rate = row.get("unit") or point.unit, _rate(row, point.rate)
         return replace(point, unit=unit, binding=binding, writable=writable, limits=limits, rate=rate)
     except (ValueError, SiteError) as error:
