@@ -1,6 +1,7 @@
 """Between two cycles of a real site: rates, the history, and devices that cannot keep up."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from controls.drivers import Sample
@@ -8,6 +9,7 @@ from controls.drivers.connect import make_drivers
 from controls.polling import Poller
 from controls.scan import Scanner
 from twin.clock import wall_now
+from twin.points import PointBook
 from twin.site import CycleSettings
 from twin.words import Quality
 
@@ -36,6 +38,20 @@ def test_points_come_at_their_rates_and_flags_along_with_the_normal_ones(house):
             assert (len(came[fast]), len(came[slow])) == (4, 1)  # three glances and one full reading; one
             assert scanner.between() == []
             await asyncio.gather(*[d.close() for d in drivers.values()])
+
+    asyncio.run(story())
+
+
+def test_the_rate_that_an_engineer_gave_a_point_stands_above_that_of_its_class(house):
+    async def story():
+        async with house() as h:
+            drivers = make_drivers(h.book, h.connections, "reference")
+            by_class = Scanner(h.book, drivers).watches
+            once_slow, once_fast = (next(p.id for w in by_class.values() for p in getattr(w, rate)) for rate in ("slow", "fast"))
+            rates = {once_slow: "fast", once_fast: "slow"}
+            watches = Scanner(PointBook(replace(p, rate=rates.get(p.id, "")) for p in h.book.values()), drivers).watches
+            assert once_slow in {p.id for w in watches.values() for p in w.fast}
+            assert once_fast in {p.id for w in watches.values() for p in w.slow}
 
     asyncio.run(story())
 
