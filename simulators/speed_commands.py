@@ -15,7 +15,9 @@ from twin.errors import SiteError
 MEASURES = (
     Measure("help page", running.help_page),
     Measure("demo office: import, questions, cycle", running.demo_site),
-    Measure("field bus: points, commands, registers", running.field_bus),
+    Measure("field bus: points and registers", running.bus_reading),
+    Measure("field bus: commands", running.bus_sending),
+    Measure("field bus: recovery", running.bus_recovery),
     Measure("IFC import, usual size", models.imports),
     Measure("elements named", models.named),
     Measure("IFC import, a real building", models.real_import),
