@@ -10,7 +10,7 @@ from pathlib import Path
 from bim.importing import import_models
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.running import RunningSite, RunReport
-from simulators.speed import bus, recovery, sending
+from simulators.speed import bus, lying, recovery, sending
 from simulators.speed.figures import Figure, median_s, p95, times_s
 from twin.clock import wall_now
 from twin.graph import Graph
@@ -49,6 +49,11 @@ def bus_reading(_: Path) -> Iterator[Figure]:
 def bus_sending(_: Path) -> Iterator[Figure]:
     """Commands while the bus is busy."""
     yield from asyncio.run(sending.sending_figures())
+
+
+def bus_lies(frames: int) -> Iterator[Figure]:
+    """Devices that lie, and so many mutated frames."""
+    yield from asyncio.run(lying.lying_figures(frames))
 
 
 def bus_recovery(folder: Path) -> Iterator[Figure]:

@@ -4,9 +4,11 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from controls.drivers.bacnet import BacnetDriver
 from controls.drivers.bacnet_engine import Engine
@@ -14,8 +16,8 @@ from controls.drivers.connect import make_engine
 from controls.drivers.lanes import Traffic
 from simulators.wire.replay import Load
 from twin.clock import monotonic_s
-from twin.site import Connection
-from twin.words import Binding, Limits, Point
+from twin.site import Connection, CycleSettings, GroupMembership, Site
+from twin.words import Binding, Image, Limits, Point, Request
 
 EACH = 50  # points a request, for us and for all peers
 
@@ -88,6 +90,33 @@ async def scanning(scene: Scene, every_s: float) -> AsyncIterator[None]:
     finally:
         enough = True
         await asyncio.gather(*tasks)
+
+
+@dataclass
+class Mover:
+    """A strategy that holds points and moves one of them at each turn."""
+
+    points: Sequence[str]
+    name: str = "speed"
+    turn: int = 0
+
+    def propose(self, image: Image, now: datetime) -> list[Request]:
+        """All points, one of them with another value than last time."""
+        self.turn += 1
+        until = now + timedelta(seconds=900)
+        return [Request(p, float(self._turns(n) % 5 + 20), self.name, "measured", until) for n, p in enumerate(self.points)]
+
+    def _turns(self, place: int) -> int:
+        """How often the point at this place has moved."""
+        return (self.turn + len(self.points) - 1 - place) // len(self.points)
+
+
+def site_of(folder: Path, connections: Mapping[str, Connection], cycle: CycleSettings) -> Site:
+    """A real site without a model, for a cycle that runs in this process."""
+    return Site(
+        folder, "load", "Load", "Wuhan", "CN-42", "Asia/Shanghai", 1000.0, "office", "CN-HB", GroupMembership("g", "o", "gov"),
+        connections, cycle=cycle,
+    )  # fmt: skip
 
 
 def point(connection: str, place: str, *, protocol: str = "bacnet", writable: bool = False) -> Point:

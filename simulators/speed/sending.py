@@ -4,10 +4,9 @@ import asyncio
 import resource
 import statistics
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from controls.arbiter import PRIORITY
@@ -15,15 +14,15 @@ from controls.cycle import Cycle
 from controls.drivers import WireTimeout
 from controls.tasks import end_tasks
 from simulators.speed.figures import Figure
-from simulators.speed.scenes import EACH, Scene, Wire, devices, drivers_to, p99, point, scanning, timed_ms
+from simulators.speed.scenes import EACH, Mover, Scene, Wire, devices, drivers_to, p99, point, scanning, site_of, timed_ms
 from simulators.wire.replay import Load
 from twin.clock import WallClock, monotonic_s, wall_now
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal
 from twin.points import PointBook
-from twin.site import Connection, CycleSettings, GroupMembership, Site
-from twin.words import Image, Point, Request
+from twin.site import Connection, CycleSettings
+from twin.words import Point
 
 DEVICES = 100
 TURNAROUND_S = 0.02
@@ -109,25 +108,6 @@ class Seen:
     dropped: int = 0
 
 
-@dataclass
-class _Mover:
-    """A strategy that holds points and moves one of them at each turn."""
-
-    points: Sequence[str]
-    name: str = "speed"
-    turn: int = 0
-
-    def propose(self, image: Image, now: datetime) -> list[Request]:
-        """All points, one of them with another value than last time."""
-        self.turn += 1
-        until = now + timedelta(seconds=900)
-        return [Request(p, float(self._turns(n) % 5 + 20), self.name, "measured", until) for n, p in enumerate(self.points)]
-
-    def _turns(self, place: int) -> int:
-        """How often the point at this place has moved."""
-        return (self.turn + len(self.points) - 1 - place) // len(self.points)
-
-
 async def _gateway(wire: Wire, *, points: int, steps: int, told: str = "") -> Seen:
     """A cycle on these devices with its polling beside it, in this process."""
     names = [f"d{n:03d}" for n in range(len(wire.bacnet))]
@@ -141,24 +121,14 @@ async def _gateway(wire: Wire, *, points: int, steps: int, told: str = "") -> Se
     with tempfile.TemporaryDirectory(prefix="wattproof-gateway-") as folder:
         book, state = PointBook([*read, *held]), Path(folder)
         journal, history = Journal(state / "journal.db"), History(state / "history.db")
-        site = _site(state, connections)
-        cycle = Cycle(
-            site, Graph.from_triples("load", []), book, journal, history, connections, WallClock(), [_Mover([p.id for p in held])]
-        )
+        site = site_of(state, connections, CycleSettings(step_s=600, fast_s=1, normal_s=1, slow_s=1))
+        cycle = Cycle(site, Graph.from_triples("load", []), book, journal, history, connections, WallClock(), [Mover([p.id for p in held])])
         try:
             return await _run(cycle, steps)
         finally:
             await cycle.close()
             history.close()
             journal.close()
-
-
-def _site(folder: Path, connections: dict[str, Connection]) -> Site:
-    cycle = CycleSettings(step_s=600, lease_s=900, fast_s=1, normal_s=1, slow_s=1)
-    return Site(
-        folder, "load", "Load", "Wuhan", "CN-42", "Asia/Shanghai", 1000.0, "office", "CN-HB", GroupMembership("g", "o", "gov"),
-        connections, cycle=cycle,
-    )  # fmt: skip
 
 
 async def _run(cycle: Cycle, steps: int) -> Seen:
