@@ -75,3 +75,37 @@ def test_a_bus_that_carries_less_than_is_asked_is_counted_and_told_once(house):
             await asyncio.gather(*[d.close() for d in drivers.values()])
 
     asyncio.run(story())
+
+
+def test_a_device_that_returns_is_read_at_once_whatever_its_rates(house):
+    async def story():
+        async with house() as h:
+            drivers = make_drivers(h.book, h.connections, "reference", answer_s=0.1)
+            scanner = Scanner(h.book, drivers, probe_first_s=0.2)
+            poller = Poller(scanner, CycleSettings(fast_s=1, normal_s=300, slow_s=300), wall_now)
+            polling = asyncio.create_task(poller.run())
+            await until(lambda: scanner.between())
+            await h.devices.kill("floor_1")
+            await until(lambda: scanner.watches["floor_1"].lost)
+            scanner.between()
+            await h.devices.revive("floor_1")
+            came: set[str] = set()
+            everything = {p.id for p in scanner.watches["floor_1"].points}
+
+            def all_came() -> bool:
+                came.update(r.point for r in scanner.between() if r.value is not None and r.quality is not Quality.STALE)
+                return everything <= came
+
+            await until(all_came)
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
+            await scanner.close()
+            await asyncio.gather(*[d.close() for d in drivers.values()])
+
+    asyncio.run(story())
+
+
+async def until(true, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
