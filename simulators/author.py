@@ -183,7 +183,8 @@ def _rooms(writer: ModelWriter, zone: ZoneDesign, storey: Entity, known: Known) 
     """The zone and its rooms; the room that its equipment stands in comes back."""
     if zone.name in known.rooms:
         rooms = [writer.known_room(storey, room) for room in known.rooms[zone.name]]
-        writer.zone(zone.name, rooms)
+        if zone.name not in known.zones:
+            writer.zone(zone.name, rooms)
         return rooms[0]
     more = [writer.room(f"{zone.name} {n + 1}", storey, zone.polygon, zone.height_m) for n in range(1, zone.multiplier)]
     room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
@@ -192,7 +193,7 @@ def _rooms(writer: ModelWriter, zone: ZoneDesign, storey: Entity, known: Known) 
 
 
 def _luminaires(writer: ModelWriter, zone: ZoneDesign, spot: Spot, known: Known) -> Entity:
-    """The luminaire that carries the zone's lighting points. A building of our own has an emergency light beside it, never to be written."""
+    """The luminaire with the zone's lighting points. A building of our own has an emergency light beside it, never to be written."""
     there = _known_element(writer, known, zone.luminaires, spot.container)
     if there is not None:
         return there

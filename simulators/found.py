@@ -19,11 +19,15 @@ class KnownElement:
 
 @dataclass(frozen=True)
 class Known:
-    """Storeys as (GlobalId, name) in the design's order; rooms by zone; equipment by the name that the design gives its part."""
+    """Storeys as (GlobalId, name) in the design's order; rooms by zone; equipment by the name that the design gives its part.
+
+    `zones` names the zones of the design that another model states itself.
+    """
 
     storeys: tuple[tuple[str, str], ...] = ()
     rooms: Mapping[str, tuple[KnownRoom, ...]] = field(default_factory=dict)
     equipment: Mapping[str, KnownElement] = field(default_factory=dict)
+    zones: frozenset[str] = frozenset()
 
 
 NOTHING_KNOWN = Known()
