@@ -8,6 +8,7 @@ from bim import tables
 from bim.inventory import Element, Ref
 from bim.named import NameVerdict, mentioned, named, part_by_name, passive_by_name, protected_by_name, qualified, spoken
 from twin.graph import brick, class_name
+from twin.life_safety import by_class
 
 CONFIDENCE = {"direct": 0.9, "generic": 0.6, "weak": 0.4}
 CONFIDENCE_STATED = 1.0
@@ -20,7 +21,6 @@ _CONTROL_CLASSES = (
     "brick:Point", "brick:Sensor_Equipment", "brick:Controller", "brick:Thermostat", "brick:Fire_Safety_Equipment",
     "brick:Security_Equipment", "brick:Weather_Station", "brick:Interface", "brick:Gateway", "tw:Actuator", "tw:Gas_Detection_Panel",
 )  # fmt: skip
-_SAFETY_CLASSES = ("tw:Emergency_Luminaire", "tw:Emergency_Stop", "tw:Fire_Damper", "tw:Gas_Detection_Panel", "tw:Smoke_Damper")
 REVIEW_BELOW = 0.6  # a weak row, an ambiguous name, contradicting evidence or nothing at all: a person must look
 
 
@@ -260,11 +260,7 @@ def _protection(element: Element, name: str = "") -> str:
             return rule.reason
     if reason := protected_by_name(spoken(element)):
         return reason
-    if name and any(brick().is_a(name, top) for top in ("brick:Fire_Safety_Equipment", "brick:Fire_Sensor", "brick:Pressurization_Fan")):
-        return "fire safety by its class"
-    if name in _SAFETY_CLASSES:
-        return "life safety by its class"
-    return ""
+    return by_class(name) if name else ""
 
 
 def _most_telling(element: Element) -> str:

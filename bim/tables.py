@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bim.naming import Words, words
+from twin import life_safety
 from twin.graph import brick
 
 _DATA = Path(__file__).parent / "data"
@@ -128,7 +129,7 @@ def protected_rules() -> tuple[ProtectedRule, ...]:
         ProtectedRule(
             r["ifc_class"], r["predefined"], words(r["en"], r["de"], r["zh"]) if r["en"] or r["de"] or r["zh"] else None, r["reason"]
         )
-        for r in _rows("protected.csv")
+        for r in life_safety.rows()
     )
 
 
