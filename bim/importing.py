@@ -73,7 +73,7 @@ def import_models(
     if out.exists() and not out.is_dir():
         raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
     beside = beside or Beside(read_scan(out / FILE_NAME))
-    models = [open_model(path) for path in paths]
+    models = _each_once([open_model(path) for path in paths])
     before = things_of(_earlier(out / "twin.ttl", site_name))
     decisions = read_decisions(out / "review.toml")
     sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
@@ -108,6 +108,15 @@ def import_models(
     write_all_whole(contents)
     seconds = round(monotonic_s() - start_s, 3)
     return Imported(graph, plan, report, counts | {"seconds": seconds}, stated, _sha256(out / "review.toml"))
+
+
+def _each_once(models: list[Model]) -> list[Model]:
+    """The models; ModelError when two files are the same, which would put everything there twice."""
+    first: dict[str, Path] = {}
+    for model in models:
+        if (other := first.setdefault(model.sha256, model.path)) is not model.path:
+            raise ModelError(f"{model.path}: the same file as {other}, byte by byte; give each model once")
+    return models
 
 
 def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
