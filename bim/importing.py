@@ -74,7 +74,7 @@ def import_models(
     if out.exists() and not out.is_dir():
         raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
     beside = beside or Beside(read_scan(out / FILE_NAME))
-    models = [open_model(path) for path in paths]
+    models = _each_once([open_model(path) for path in paths])
     wanted = readiness or is_quick(models)
     with aside(lambda: check(models).body() if wanted else None) as ready:
         done = _import(models, out, site_name, mesh, beside, ready)
@@ -126,6 +126,15 @@ def _readiness(ready: Later[dict[str, Any] | None]) -> tuple[dict[str, Any] | No
         return ready.result(), []
     except EOFError:
         return None, ["the readiness check crashed the IFC library, so a reference in a model is damaged; the twin was made without it"]
+
+
+def _each_once(models: list[Model]) -> list[Model]:
+    """The models; ModelError when two files are the same, which would put everything there twice."""
+    first: dict[str, Path] = {}
+    for model in models:
+        if (other := first.setdefault(model.sha256, model.path)) is not model.path:
+            raise ModelError(f"{model.path}: the same file as {other}, byte by byte; give each model once")
+    return models
 
 
 def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
