@@ -24,6 +24,7 @@ from controls.polling import Poller
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
+from controls.strangers import Strangers
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
 from controls.wishes import News, Wishes
@@ -90,6 +91,7 @@ class Cycle:
                 site=self.site.name,
                 secure=self.site.secure_connect,
                 answer_s=self.site.cycle.answer_s,
+                network=self.site.bacnet,
             )
             if self.direct is None
             else direct_drivers(self.book, self.direct)
@@ -98,7 +100,9 @@ class Cycle:
         self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
         papers = papers_of(self.connections.values(), self.site.secure_connect)
-        self._roll = Roll(self.journal, self._drivers, self._scanner, papers)
+        networks = {name: connection.network for name, connection in self.connections.items() if name in self._drivers}
+        self._roll = Roll(self.journal, self._drivers, self._scanner, networks, papers)
+        self._strangers = Strangers(self.connections if self.direct is None else {}, self.site.bacnet, self._dropped)
         leases = Leases(None if self.site.simulated else monotonic_s)
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
@@ -115,6 +119,7 @@ class Cycle:
 
     async def open(self) -> None:
         """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
+        await self._strangers.open()
         await asyncio.gather(*[driver.open() for driver in self._drivers.values()])
         async with self._turn:
             now = self.clock.now()
@@ -128,6 +133,8 @@ class Cycle:
             parts = _Parts()
             now = self.clock.now()
             news = self._follow(now)
+            self._tell_news(now)
+            await self._roll.call(now)  # whoever returned is known again before its values are believed
             scan = await self._scanner.scan(now)
             parts.end("scan")
             image = self._keep(scan)
@@ -137,7 +144,7 @@ class Cycle:
                 return self._report(scan, parts, Ruling(), released=await self._off(news, now))
             await self._holding.look_again(now)
             requests, refusals = self._think(image, now)
-            able = [r for r in requests if self._holding.reachable(r.point)]
+            able = [r for r in requests if self._holding.reachable(r.point) and not self._scanner.doubts(r.point)]
             cycle = self._holding.name()
             ruling = rule(able, self.book, image, now, self.held, cycle=cycle, lease_s=self.site.cycle.lease_s)
             parts.end("think")
@@ -162,14 +169,21 @@ class Cycle:
         now = self.clock.now()
         news = self._follow(now)
         self.history.add(self._scanner.between())
-        if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
-            self.journal.append(rows)
+        self._tell_news(now)
         if self._wishes.mode == "off":
             await self._off(news, now)
         else:
             await self._holding.end_due(now)
         if news.asked:
             self.asked.set()
+
+    def _tell_news(self, now: datetime) -> None:
+        """What happened to devices since the last look, and who else spoke, goes into the journal."""
+        if rows := [*self._roll.told(self._scanner.news(), now), *self._strangers.rows(now)]:
+            self.journal.append(rows)
+
+    def _dropped(self) -> int:
+        return max((driver.dropped for driver in self._drivers.values()), default=0)  # all BACnet ones share their sockets
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""
@@ -182,6 +196,7 @@ class Cycle:
             if self.held:
                 await self.release("cycle", "the controller stops")
         finally:
+            await self._strangers.close()
             await self._scanner.close()
             await asyncio.gather(*[driver.close() for driver in self._drivers.values()])
 
@@ -215,8 +230,7 @@ class Cycle:
             if self._records.get(point) != record:
                 self._records[point] = record
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
-        for name, event in scan.events:
-            rows += self._roll.told(name, event, scan.at)
+        rows += self._roll.told(scan.events, scan.at)
         self.journal.append(rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
         self.history.add(readings.values())

@@ -267,6 +267,7 @@ class Device:
     model: str = ""
     firmware: str = ""
     serial: str = ""
+    database_revision: int = -1  # a BACnet device counts it up when its objects change; -1: not said
 
 
 def slug(text: str) -> str:
