@@ -36,7 +36,7 @@ from twin.points import PointBook
 from twin.site import Connection, Site
 from twin.words import Image, Request, Result
 
-WATCH_S = 1.0  # a person who gives the building back sees it begin within a second
+WATCH_S = 0.5  # a lease that ends is let go on the wire within a second, and a person who gives the building back sees it begin
 PROBE_WAITS = 4  # a lost device is asked again after so many waits for an answer, ever more rarely then
 RECORD_ROWS = 20  # looked back for the last record of each secure meter
 

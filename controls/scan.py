@@ -224,7 +224,7 @@ class Scanner:
 def _watch(name: str, driver: Driver, points: Sequence[Point], probe_first_s: float) -> Watch:
     records = [p for p in points if _is_record(p)]
     values = tuple(p for p in points if p not in records)
-    rates = {p.id: rate_of(p.brick) for p in values}
+    rates = {p.id: p.rate or rate_of(p.brick) for p in values}
     return Watch(
         name,
         driver,

@@ -12,6 +12,7 @@ from pathlib import Path
 from twin.addresses import parse_address
 from twin.errors import SiteError
 from twin.graph import Graph
+from twin.life_safety import life_safety
 from twin.points import PointBook, point_rows, read_points
 from twin.shapes import validate, validate_brick
 from twin.site import Site, load_site
@@ -149,12 +150,12 @@ def _protected(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
 
 
 def protected_points(graph: Graph, site: Site) -> frozenset[str]:
-    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
+    """Points of life safety, of its equipment, of protected zones and of the air handlers that serve those: they are only read."""
     zones = protected_zones(graph, site)
-    owners = {row["equipment"] for row in graph.ask("protected")}
-    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
+    safety = life_safety(graph)
+    owners = safety | {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
     points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
-    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
+    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners or row["point"] in safety})
 
 
 def protected_zones(graph: Graph, site: Site) -> set[str]:

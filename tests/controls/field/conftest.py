@@ -1,6 +1,10 @@
 """A small building on real sockets: simulated devices, a stepped clock, a journal, and somebody who wishes things."""
 
 import asyncio
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -243,6 +247,34 @@ def house_devices() -> Callable[[PointBook], AbstractAsyncContextManager[tuple[F
             await devices.stop()
 
     return make
+
+
+@pytest.fixture
+def over_a_cable(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], list[str]]:
+    """Run the test's own file as asker and, with the word `devices`, as the devices at the far end of a cable; the asker's lines come back.
+
+    Each end is a network namespace with what `ours` and `theirs` set up on v0 and v1: on one machine both would share one broadcast socket.
+    The devices say `ready` and stay until their input ends.
+    """
+    if not shutil.which("unshare") or not shutil.which("ip") or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
+        pytest.skip("no right to make a network namespace (unshare -n) here: discovery over a real network stays untested")
+
+    def run(ours: str, theirs: str) -> list[str]:
+        far = f'read go; ip link set lo up; ip link set v1 up; {theirs} exec "$0" "$1" devices'
+        script = (
+            f"ip link set lo up; ip link add v0 type veth peer name v1; ip link set v0 up; {ours}\n"
+            f'mkfifo go said; unshare -n sh -c \'{far}\' "$0" "$1" <go >said & exec 3>go 4<said\n'
+            "sleep 0.5; ip link set v1 netns $!; echo go >&3\n"  # unshare has made its namespace by then
+            'read ready <&4; [ "$ready" = ready ] && "$0" "$1" 3>&- 4<&-; exec 3>&-; wait'
+        )
+        child = ["unshare", "-n", "sh", "-c", script, sys.executable, str(request.path)]
+        root = Path(__file__).parents[3]
+        env = {**os.environ, "PYTHONPATH": str(root)}
+        done = subprocess.run(child, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout, done.stderr
+        return done.stdout.splitlines()
+
+    return run
 
 
 @pytest.fixture
