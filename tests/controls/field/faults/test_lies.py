@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -9,15 +10,13 @@ import pytest
 from controls.strategies.watch import fresh
 from simulators.wire import bacnet_lies, modbus_lies
 from twin.addresses import parse_address
-from twin.words import Image, Quality, Reason
+from twin.words import Image, Quality, Reason, Request
 
 SETPOINT, LIGHT, TEMPERATURE = "z00.htg_sp", "z00.light_level", "z00.zn_t"
-KINDS = {"analog-input": 0, "analog-output": 1, "analog-value": 2, "binary-output": 4}
 
 
 def number_of(book, point) -> int:
-    address = parse_address(book[point].binding.address)
-    return bacnet_lies.object_id(KINDS[address.object_type], address.instance)
+    return bacnet_lies.number_of(book[point].binding.address)
 
 
 # Modbus
@@ -215,6 +214,37 @@ def test_a_value_no_sensor_can_see_is_uncertain_and_says_why(staged):
             reading = image.readings[TEMPERATURE]
             assert (reading.value, reading.quality, reading.reason) == (85.0, Quality.UNCERTAIN, Reason.IMPLAUSIBLE)
             assert image.value(TEMPERATURE) is fresh(image, TEMPERATURE) is None  # shown to people, never steered on
+
+    asyncio.run(story())
+
+
+@dataclass
+class Follower:
+    """A strategy that steers by the value alone: it sets what the sensor shows, and nothing where it shows nothing."""
+
+    name: str = "follower"
+
+    def propose(self, image: Image, now) -> list[Request]:
+        value = image.value(TEMPERATURE)
+        until = now + timedelta(seconds=900)
+        return [] if value is None else [Request(SETPOINT, round(value), self.name, "it follows the sensor", until)]
+
+
+@pytest.mark.parametrize("leap", [math.nan, math.inf, 60.0, 7.0])
+def test_a_value_that_is_not_believed_moves_no_output(staged, leap):
+    """F15: NaN, infinity, an impossible value, an impossible step (7 K in a minute): never steered on."""
+
+    async def story():
+        async with staged("floor_1", strategies=[Follower()]) as s:
+            await s.step()
+            truth, before = s.shown[-1][TEMPERATURE], [b["value"] for _, b in s.house.rows("command")]
+            assert before == [round(truth)]
+            s.disturb("floor_1", bacnet_lies.shows(number_of(s.house.book, TEMPERATURE), bacnet_lies.real(truth + leap)))
+            s.house.clock.advance(timedelta(minutes=1))
+            await s.house.cycle.step()
+            assert s.image("floor_1")[TEMPERATURE].quality is not Quality.GOOD
+            assert [b["value"] for _, b in s.house.rows("command")] == before
+            assert await s.house.slot(SETPOINT) == round(truth)  # the lease runs on, and ends by itself
 
     asyncio.run(story())
 
