@@ -130,7 +130,7 @@ class Cycle:
             news = self._follow(now)
             scan = await self._scanner.scan(now)
             parts.end("scan")
-            image = self._keep(scan)
+            image = await self._keep(scan)
             await self._roll.call(now)
             parts.end("keep")
             if self.read_only or self._wishes.mode == "off":
@@ -161,7 +161,7 @@ class Cycle:
     async def _look_up(self) -> None:
         now = self.clock.now()
         news = self._follow(now)
-        self.history.add(self._scanner.between())
+        await asyncio.to_thread(self.history.add, self._scanner.between())
         if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
             self.journal.append(rows)
         if self._wishes.mode == "off":
@@ -207,8 +207,8 @@ class Cycle:
 
     # 2. What the building says
 
-    def _keep(self, scan: Scan) -> Image:
-        """Journal and history get the readings; the image holds them still for this cycle."""
+    async def _keep(self, scan: Scan) -> Image:
+        """Journal and history get the readings, off the loop: polls and answers go on. The image holds them still for this cycle."""
         rows = [readings_row(name, readings, scan.at) for name, readings in scan.readings.items()]
         for point, content in scan.records.items():
             record = content.hex()
@@ -217,9 +217,9 @@ class Cycle:
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
         for name, event in scan.events:
             rows += self._roll.told(name, event, scan.at)
-        self.journal.append(rows)
+        await asyncio.to_thread(self.journal.append, rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
-        self.history.add(readings.values())
+        await asyncio.to_thread(self.history.add, readings.values())
         return Image(scan.at, readings)
 
     # 3. What to do
