@@ -157,7 +157,7 @@ def _client(s: Connection, answer_s: float) -> Any:
 
 
 def _pass_over_unreadable(library: Any) -> None:
-    """A reply with a function that does not exist is passed over, and the request times out: the library would raise into the event loop."""
+    """A reply with a function that does not exist is passed over and the request times out: the library would raise into the loop."""
     taken = library.callback_data
 
     def take(data: bytes, addr: Any = None) -> int:
