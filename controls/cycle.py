@@ -137,7 +137,7 @@ class Cycle:
             await self._roll.call(now)  # whoever returned is known again before its values are believed
             scan = await self._scanner.scan(now)
             parts.end("scan")
-            image = self._keep(scan)
+            image = await self._keep(scan)
             await self._roll.call(now)
             parts.end("keep")
             if self.read_only or self._wishes.mode == "off":
@@ -168,7 +168,7 @@ class Cycle:
     async def _look_up(self) -> None:
         now = self.clock.now()
         news = self._follow(now)
-        self.history.add(self._scanner.between())
+        await asyncio.to_thread(self.history.add, self._scanner.between())
         self._tell_news(now)
         if self._wishes.mode == "off":
             await self._off(news, now)
@@ -222,8 +222,8 @@ class Cycle:
 
     # 2. What the building says
 
-    def _keep(self, scan: Scan) -> Image:
-        """Journal and history get the readings; the image holds them still for this cycle."""
+    async def _keep(self, scan: Scan) -> Image:
+        """Journal and history get the readings, off the loop: polls and answers go on. The image holds them still for this cycle."""
         rows = [readings_row(name, readings, scan.at) for name, readings in scan.readings.items()]
         for point, content in scan.records.items():
             record = content.hex()
@@ -231,9 +231,9 @@ class Cycle:
                 self._records[point] = record
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
         rows += self._roll.told(scan.events, scan.at)
-        self.journal.append(rows)
+        await asyncio.to_thread(self.journal.append, rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
-        self.history.add(readings.values())
+        await asyncio.to_thread(self.history.add, readings.values())
         return Image(scan.at, readings)
 
     # 3. What to do
