@@ -177,7 +177,7 @@ async def _give_back(config: Site, folder: Path, journal: Journal, history: Hist
     """Nobody controls the site: release what the journal says an earlier controller left held."""
     graph = Graph.read(config.twin_file)
     book, _ = commissioned(config, read_points(config.points_file, graph.points()), journal)
-    cycle = Cycle(config, graph, book, journal, history, places(config, folder), WallClock(), [])
+    cycle = Cycle(config, graph, book, journal, history, places(config, folder), WallClock(), [], interlocks=())
     before = journal.size()
     try:
         await cycle.open()

@@ -2,7 +2,7 @@
 
 1. Follow the journal: the mode, and what people asked for.
 2. Scan all devices; journal the readings and freeze them as the image.
-3. Strategies propose, the guard checks, the arbiter rules.
+3. Strategies propose, the guard checks, the arbiter rules, interlocks hold last.
 4. The commands are in the journal, durable, before any of them goes on the wire.
 5. Write, read back, and journal what became of each command.
 """
@@ -19,6 +19,7 @@ from controls.drivers.direct import DirectDevices, direct_drivers
 from controls.drivers.papers import papers_of
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
+from controls.interlocks import interlocked, moved
 from controls.leases import Lease, Leases
 from controls.polling import Poller
 from controls.roll import Roll
@@ -30,6 +31,7 @@ from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
 from twin.graph import Graph
 from twin.history import History
+from twin.interlocks import Interlock, interlocks_of
 from twin.journal import Journal, Record
 from twin.points import PointBook
 from twin.site import Connection, Site
@@ -80,6 +82,7 @@ class Cycle:
     strategies: Sequence[Strategy]
     read_only: bool = False
     direct: DirectDevices | None = None  # a simulated site in memory: no wire
+    interlocks: Sequence[Interlock] | None = None  # None: those of the site's file and twin
 
     def __post_init__(self) -> None:
         self._drivers = (
@@ -103,6 +106,8 @@ class Cycle:
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
         self._guard = GuardState.at_start(self.graph, self.site)
+        self._interlocks = interlocks_of(self.site, self.graph, self.book) if self.interlocks is None else self.interlocks
+        self._image = Image(self.clock.now(), {})
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
@@ -140,6 +145,7 @@ class Cycle:
             able = [r for r in requests if self._holding.reachable(r.point)]
             cycle = self._holding.name()
             ruling = rule(able, self.book, image, now, self.held, cycle=cycle, lease_s=self.site.cycle.lease_s)
+            ruling = interlocked(ruling, self.held, image, self._interlocks)
             parts.end("think")
             ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
             ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
@@ -161,14 +167,15 @@ class Cycle:
     async def _look_up(self) -> None:
         now = self.clock.now()
         news = self._follow(now)
-        self.history.add(self._scanner.between())
+        readings = self._scanner.between()
+        self.history.add(readings)
         if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
             self.journal.append(rows)
         if self._wishes.mode == "off":
             await self._off(news, now)
         else:
             await self._holding.end_due(now)
-        if news.asked:
+        if news.asked or moved(self._interlocks, readings, self._image):
             self.asked.set()
 
     async def release(self, by: str, why: str) -> ReleaseReport:
@@ -220,7 +227,8 @@ class Cycle:
         self.journal.append(rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
         self.history.add(readings.values())
-        return Image(scan.at, readings)
+        self._image = Image(scan.at, readings)
+        return self._image
 
     # 3. What to do
 

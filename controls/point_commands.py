@@ -103,7 +103,7 @@ def _must_be_known(points: Iterable[str], book: PointBook) -> None:
 async def _scan_once(config: Site, book: PointBook, folder: Path, journal: Journal, history: History) -> None:
     only = PointBook(replace(p, writable=False) for p in book.values())
     graph = Graph.read(config.twin_file)
-    cycle = Cycle(config, graph, only, journal, history, places(config, folder), WallClock(), [], read_only=True)
+    cycle = Cycle(config, graph, only, journal, history, places(config, folder), WallClock(), [], read_only=True, interlocks=())
     try:
         await cycle.open()
         await cycle.step()
