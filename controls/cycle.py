@@ -22,6 +22,7 @@ from controls.holding import Holding, ReleaseReport
 from controls.interlocks import interlocked, moved
 from controls.leases import Lease, Leases
 from controls.polling import Poller
+from controls.rights import Entitled, Rights
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
@@ -83,6 +84,7 @@ class Cycle:
     read_only: bool = False
     direct: DirectDevices | None = None  # a simulated site in memory: no wire
     interlocks: Sequence[Interlock] | None = None  # None: those of the site's file and twin
+    rights: Rights | None = None  # of a real site: what its newest grant lets be written
 
     def __post_init__(self) -> None:
         self._drivers = (
@@ -108,6 +110,7 @@ class Cycle:
         self._guard = GuardState.at_start(self.graph, self.site)
         self._interlocks = interlocks_of(self.site, self.graph, self.book) if self.interlocks is None else self.interlocks
         self._image = Image(self.clock.now(), {})
+        self.rewired = False  # the site's files lead elsewhere than this cycle's drivers: make a new one
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
@@ -138,7 +141,7 @@ class Cycle:
             image = self._keep(scan)
             await self._roll.call(now)
             parts.end("keep")
-            if self.read_only or self._wishes.mode == "off":
+            if self._only_reads or self._wishes.mode == "off":
                 return self._report(scan, parts, Ruling(), released=await self._off(news, now))
             await self._holding.look_again(now)
             requests, refusals = self._think(image, now)
@@ -194,7 +197,13 @@ class Cycle:
 
     # 1. What people want
 
+    @property
+    def _only_reads(self) -> bool:
+        return self.read_only or (self.rights is not None and not self.book.writable)
+
     def _follow(self, now: datetime) -> News:
+        if self.rights is not None and (entitled := self.rights.news(now)) is not None:
+            self._heed(entitled)
         news = self._wishes.follow(now)
         for point in news.let_go:
             if point in self.held:
@@ -205,6 +214,12 @@ class Cycle:
                 for point, by, because in news.unreadable
             )
         return news
+
+    def _heed(self, entitled: Entitled) -> None:
+        """Write from now on what a new grant says; what it says no more is asked for by nobody, and so let go with the next cycle."""
+        self.book, self._interlocks = entitled.book, entitled.interlocks
+        self.rewired = self.rewired or entitled.rewired
+        self.asked.set()
 
     async def _off(self, news: News, now: datetime) -> int:
         """The building is its own; what a silent device still owes us is let go when it returns."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from twin.addresses import parse_address
+from twin.clock import wall_now
 from twin.interlocks import Interlock, parse_rule
 from twin.journal import Journal
 from twin.points import PointBook
@@ -90,6 +91,27 @@ def newest_grant(journal: Journal) -> Grant | None:
     signed = datetime.fromisoformat(body["signed"])
     rest = body["points"], body["connections"], tuple(body["keys"]), tuple(body.get("interlocks", ())), tuple(body.get("revoked", ()))
     return Grant(body["by"], body["key"], signed, until, *rest)
+
+
+def commissioned(config: Site, book: PointBook, journal: Journal, now: datetime | None = None) -> tuple[PointBook, list[str]]:
+    """The book with what an engineer's grant lets be written, and what people must know of it. Simulated sites need no grant."""
+    if config.simulated:
+        return book, []
+    grant = newest_grant(journal)
+    if grant is None:
+        nothing = PointBook(replace(p, writable=False) for p in book.values())
+        return nothing, [
+            "never commissioned: reading only, nothing is written; "
+            "let an engineer run `wattproof sign` on the site's folder, then run `wattproof grant` here"
+        ]
+    return granted(config, book, grant, now or wall_now())
+
+
+def who_may(usable: PointBook, grant: Grant | None) -> dict[str, str]:
+    """For each point of a commissioned book that may be written, in words: between what, by whose grant, until when."""
+    by = f"granted by {grant.by}" if grant else "a simulated site needs no grant"
+    ends = f" until {grant.until:%Y-%m-%d}" if grant and grant.until else ""
+    return {p.id: f"may be written {p.limits.low:g} to {p.limits.high:g}, {by}{ends}" for p in usable.writable if p.limits}
 
 
 def granted(site: Site, book: PointBook, grant: Grant, now: datetime) -> tuple[PointBook, list[str]]:
