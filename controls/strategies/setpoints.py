@@ -40,14 +40,22 @@ class Setpoints:
         heating, cooling = comfort_band(seen.outdoor_mean_c, comfort, tuning)
         if not self.watch.runs(zone.zone):
             if zone.may_hold_people and zone.people is not None:
-                return (comfort.low_c, comfort.high_c), "the air handler is off, but people are still here: the comfort limits hold"
+                kept = (comfort.low_c + tuning.night_cycle_k, comfort.high_c - tuning.night_cycle_k)
+                return kept, "the air handler is off, but people are still here: the comfort limits hold"
             return tuning.night_c, "the air handler is off and nobody is here: night limits"
         if zone.empty_min >= tuning.standby_after_min and not zone.awaited:
-            return (heating - tuning.standby_k, cooling + tuning.standby_k), "nobody here for half an hour: standby"
-        return (
-            max(heating, comfort.low_c),
-            min(cooling, comfort.high_c),
-        ), "people are or will soon be here: comfort band by the outdoor mean"
+            wide = (heating - tuning.standby_k, min(cooling + tuning.standby_k, comfort.high_c + tuning.standby_warm_k))
+            return wide, "nobody here for half an hour: standby"
+        heating, cooling = max(heating, comfort.low_c), min(cooling, comfort.high_c)
+        dry_k = tuning.drying_k * self.humid(zone)
+        if dry_k > 0:
+            return (heating, max(cooling - dry_k, heating + tuning.drying_k)), "the room is humid: it is cooled a little more, to dry"
+        return (heating, cooling), "people are or will soon be here: comfort band by the outdoor mean"
+
+    def humid(self, zone: ZoneSeen) -> float:
+        """0 dry to 1 at the site's limit of humidity; not known counts as dry."""
+        limit = self.watch.site.comfort.rh_percent_max
+        return 0.0 if zone.rh_percent is None else rising(zone.rh_percent, limit - self.watch.tuning.drying_percent, limit)
 
 
 def comfort_band(outdoor_mean_c: float | None, comfort: Comfort, tuning: Tuning) -> Band:

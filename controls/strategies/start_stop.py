@@ -53,10 +53,11 @@ class StartStop:
 
     def _wanted(self, handler: AirHandlerSeen, seen: Seen) -> tuple[bool | None, str]:
         """On, off or no opinion, and why."""
-        tuning, forecast = self.watch.tuning, self.watch.forecast
+        tuning, habit = self.watch.tuning, self.watch.habit(handler.air_handler.key, handler.air_handler.zones)
         local = seen.now.astimezone(self.watch.site.zone)
-        arrival, departure = forecast.first_arrival(local.date()), forecast.last_departure(local.date())
-        if any(z.people is not None and z.people > 0 for z in handler.zones):
+        arrival, departure = habit.first_arrival(local.date()), habit.last_departure(local.date())
+        people = sum(z.people or 0.0 for z in handler.zones)
+        if people > 0 and people >= habit.present:
             return True, "people are present"
         expected = self._working_hours(seen.now)
         counted = _counted(handler)
@@ -76,7 +77,9 @@ class StartStop:
         waited_min = (local - arrival).total_seconds() / 60
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
             return True, f"people are expected until {departure:%H:%M}"
-        if empty_min < tuning.quiet_min:
+        if people > 0:
+            return False, f"only {people:.0f} of up to {habit.largest:.0f} people are here: their rooms keep the comfort limits by the night cycle"
+        if empty_min < tuning.quiet_min and self._has_started(handler.air_handler.key):
             return True, "the last people have only just left"
         return False, "nobody is present and nobody is expected soon"
 
@@ -85,7 +88,7 @@ class StartStop:
         return lead_h(handler, comfort_band(seen.outdoor_mean_c, comfort, tuning), comfort.rh_percent_max, tuning)
 
     def _has_started(self, key: str) -> bool:
-        """A morning start is kept: as rooms come near their band the lead shrinks, and the fan must not stop and start again for that."""
+        """Whether it runs: a morning start is kept, because as rooms come near their band the lead shrinks."""
         run = self._runs.get(key)
         return run is not None and run.on
 

@@ -28,7 +28,7 @@ class SupplyAir:
             point = handler.air_handler.supply_setpoint
             if point is not None and point in self.design_c:
                 supply_c, why = self._supply_c(point, handler, seen)
-                self._now_c[point] = supply_c
+                self._now_c[point] = self.watch.supply_c[handler.air_handler.key] = supply_c
                 requests.append(self.watch.request(seen, point, supply_c, (self.name, why), {"dew_point_c": _worst_dew_point_c(handler)}))
         return requests
 

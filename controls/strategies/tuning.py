@@ -20,8 +20,12 @@ class Tuning:
     cold_outdoor_c: float = 10.0
     warm_outdoor_c: float = 18.0
     band_cold_k: tuple[float, float] = (1.3, 1.4)  # inside the site's comfort limits, from below and from above
-    band_warm_k: tuple[float, float] = (0.5, 0.3)  # a good loop holds 0.3 K; people in summer clothes are best off near the upper limit
+    band_warm_k: tuple[float, float] = (1.5, 0.3)  # a good loop holds 0.3 K; summer clothes: near the upper limit, and soon cold
     standby_k: float = 1.5  # an empty zone comes back into its band within about a quarter of an hour
+    standby_warm_k: float = 0.5  # but not further above the comfort limit: who comes back must not sit in a room that is too warm
+    drying_k: float = 1.7  # a coil that runs longer dries: so much lower is the cooling setpoint at the site's limit of humidity
+    drying_percent: float = 6.0  # it begins so far below the limit
+    night_cycle_k: float = 0.5  # a night cycle lets a room go so far beyond its setpoint before it serves it
     standby_after_min: float = 30.0  # longer than a meeting's start or a coffee, shorter than lunch
     night_c: tuple[float, float] = (16.0, 29.0)  # above mould, below what damages things; inside the hard limits
 
@@ -54,8 +58,11 @@ class Tuning:
     reheat_k: float = 0.5  # a zone this far below its heating setpoint gets more air to carry heat
     reheat_flow_percent: float = 20.0  # 30 carried no more comfort in cold weeks, only a higher morning peak
 
-    # Economiser: the fixed dry bulb and dew point limits of ASHRAE 90.1 for humid climates
-    economiser_outdoor_max_c: float = 22.0
+    # Economiser: differential enthalpy with a fixed dry bulb limit (ASHRAE 90.1 table 6.5.1.1.3); in dry air dry bulb alone
+    economiser_outdoor_max_c: float = 24.0
+    economiser_humid_percent: float = 12.0  # no moist outdoor air into a room so near the site's limit of humidity
+    economiser_gap_kj_kg: float = 3.0  # what sensors of temperature and humidity may be wrong by together
+    economiser_room_k: float = 2.5  # without boxes: no free cooling so far below the cooling setpoint, all of it at the setpoint
     economiser_dew_point_max_c: float = 12.8
     economiser_return_gap_k: float = 1.0
     economiser_zone_gap_k: float = 1.0  # no free cooling into a zone that is about to be heated

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from controls.strategies.setpoints import HEATING, comfort_band
+from controls.strategies.setpoints import COOLING, HEATING, Band, comfort_band
 from controls.strategies.watch import AirHandlerSeen, Seen, Watch, people_or_full, rising
 from twin.words import Image, Request
 
@@ -57,21 +57,22 @@ class Ventilation:
         return max((unknown if z.co2_ppm is None else z.co2_ppm for z in handler.zones if z.may_hold_people), default=0.0)
 
     def _free_cooling_m3_s(self, handler: AirHandlerSeen, seen: Seen) -> float:
-        """Outdoor air that brings the mix down to the supply temperature; 0 when it does not help or is too humid."""
-        tuning = self.watch.tuning
-        outdoor, back, flow, dew_point = handler.outdoor_c, handler.return_c, handler.flow_m3_s, handler.outdoor_dew_point_c
+        """Outdoor air that brings the mix down to the supply temperature; 0 when it does not help or would make rooms humid."""
+        outdoor, back, flow = handler.outdoor_c, handler.return_c, handler.flow_m3_s
         warmest = max((z.temperature_c for z in handler.zones if z.temperature_c is not None), default=None)
-        if outdoor is None or back is None or flow is None or dew_point is None or warmest is None:
+        if outdoor is None or back is None or flow is None or warmest is None or not self.watch.cools_for_nothing(handler):
             return 0.0
-        if outdoor > min(back - tuning.economiser_return_gap_k, tuning.economiser_outdoor_max_c):
-            return 0.0
-        if dew_point > tuning.economiser_dew_point_max_c:
-            return 0.0
-        if warmest < comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, tuning)[HEATING] + tuning.economiser_zone_gap_k:
-            return 0.0
-        mixed = FREE_SUPPLY_C - FAN_HEAT_K
+        heating, cooling = comfort_band(seen.outdoor_mean_c, self.watch.site.comfort, self.watch.tuning)
+        mixed = self.watch.supply_c.get(handler.air_handler.key, FREE_SUPPLY_C) - FAN_HEAT_K
         share = 1.0 if outdoor >= mixed else (back - mixed) / (back - outdoor)
-        return min(1.0, share) * flow
+        return min(1.0, share) * flow * self._wanted(handler, warmest, (heating, cooling))
+
+    def _wanted(self, handler: AirHandlerSeen, warmest_c: float, band: Band) -> float:
+        """How much of it: boxes take only the cold that their zones ask for; air without boxes goes to the zones whether they are warm or not."""
+        tuning = self.watch.tuning
+        if any(z.zone.minimum_flow for z in handler.zones):
+            return float(warmest_c >= band[HEATING] + tuning.economiser_zone_gap_k)
+        return rising(warmest_c, band[COOLING] - tuning.economiser_room_k, band[COOLING])
 
 
 def _rounded_up(flow_m3_s: float) -> float:
