@@ -16,7 +16,7 @@ DAYS_NEEDED = 7  # every day of the week seen once
 DAYS_USED = 56  # habits of two months; older ones are history
 LAG_WEEKS = 4
 QUANTILES = (0.1, 0.5, 0.9)
-PRESENT_SHARE = 0.05  # of the largest number seen: below it nobody speaks of arrival (the porter, a cleaner, who works late)
+PRESENT_SHARE = 0.03  # of the largest number seen on such a day: below it nobody speaks of arrival (the porter, a cleaner, who works late)
 PRESENT_PEOPLE = 1.5  # one alone is served where he sits; a floor is got ready for people. Of few, half of them.
 REPORTED_SHARE = 0.5  # a slot counts when at least half of the counters spoke in it
 TREES, LEARNING_RATE, LEAVES, LEAF_SAMPLES = 50, 0.2, 8, 24
@@ -41,12 +41,16 @@ class Habit:
 
     zone: tzinfo
     hours: Hours
-    largest: float = 0.0  # the most people seen in one half hour; 0: not known
+    most: tuple[float, ...] = (0.0,) * 7  # by day of the week: the most people seen in one half hour of such a day; 0: not known
 
     @property
-    def present(self) -> float:
+    def largest(self) -> float:
+        """The most people ever seen in one half hour; 0: not known."""
+        return max(self.most)
+
+    def present(self, day: date) -> float:
         """From how many people on the rooms count as in use, and not as one where somebody is by chance."""
-        return present_people(self.largest)
+        return present_people(self.most[day.weekday()])
 
     def first_arrival(self, day: date) -> datetime | None:
         """The earliest time people are likely to come; None: nobody is expected."""
@@ -88,7 +92,7 @@ class OccupancyForecast:
             return cls.assumed(zone, days)
         shares = {slot: count / largest for slot, count in counts.items()}
         first = end.astimezone(zone).date()
-        return cls("gradient-boosted quantiles", days, zone, _learn(shares, first), Habit(zone, _hours(counts, largest), largest), largest, counted)
+        return cls("gradient-boosted quantiles", days, zone, _learn(shares, first), _habit(zone, counts), largest, counted)
 
     @classmethod
     def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
@@ -107,7 +111,7 @@ class OccupancyForecast:
         largest = max(counts.values(), default=0.0)
         if len({day for day, _ in counts}) < DAYS_NEEDED or largest <= 0:
             return Habit(self.zone, self.habit.hours)
-        return Habit(self.zone, _hours(counts, largest), largest)
+        return _habit(self.zone, counts)
 
 
 Slot = tuple[date, int]
@@ -174,25 +178,25 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
     return tuple(week)
 
 
-def _hours(counts: Mapping[Slot, float], largest: float) -> Hours:
+def _habit(zone: tzinfo, counts: Mapping[Slot, float]) -> Habit:
     """First arrival and last departure of each day of the week: quantiles over the past days of that kind.
 
     Taken from the days themselves: where nearly nobody is, the fitted quantiles are too coarse for it.
     """
-    present = present_people(largest)
+    most = tuple(max((c for (day, _), c in counts.items() if _kind(day) == _kind_of(weekday)), default=0.0) for weekday in range(7))
     seen: dict[date, list[int]] = defaultdict(list)
     for (day, slot), count in counts.items():
-        if count >= present:
+        if 0 < count >= present_people(most[day.weekday()]):
             seen[day].append(slot)
     hours: list[tuple[int, int] | None] = []
     for weekday in range(7):
-        alike = [slots for day, slots in seen.items() if _kind(day) == max(0, weekday - 4)]
+        alike = [slots for day, slots in seen.items() if _kind(day) == _kind_of(weekday)]
         if not any(day.weekday() == weekday for day in seen):
             hours.append(None)
             continue
         first, last = np.quantile([min(s) for s in alike], QUANTILES[0]), np.quantile([max(s) for s in alike], QUANTILES[2])
         hours.append((int(first), int(np.ceil(last)) + 1))
-    return tuple(hours)
+    return Habit(zone, tuple(hours), most)
 
 
 def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
@@ -217,7 +221,11 @@ def _seen_range(shares: dict[Slot, float], day: date, slot: int) -> tuple[float,
 
 def _kind(day: date) -> int:
     """Monday to Friday 0, Saturday 1, Sunday 2; where the week is different, the mean of the same day of the week tells."""
-    return max(0, day.weekday() - 4)
+    return _kind_of(day.weekday())
+
+
+def _kind_of(weekday: int) -> int:
+    return max(0, weekday - 4)
 
 
 def _known_mean(shares: dict[Slot, float], days: Sequence[date], slot: int) -> float:

@@ -1,7 +1,7 @@
 """Zone setpoints: a comfort band that follows the weather, wider in empty zones, wide at night, never wide where people are."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controls.strategies.tuning import Tuning
 from controls.strategies.watch import Seen, Watch, ZoneSeen, rising
@@ -38,6 +38,8 @@ class Setpoints:
     def _band(self, zone: ZoneSeen, seen: Seen) -> tuple[Band, str]:
         tuning, comfort = self.watch.tuning, self.watch.site.comfort
         heating, cooling = comfort_band(seen.outdoor_mean_c, comfort, tuning)
+        if zone.zone.air_handler in self.watch.purging:
+            return (tuning.night_c[HEATING], heating + tuning.purge_above_heating_k), "night air cools the rooms for the day"
         if not self.watch.runs(zone.zone):
             if zone.may_hold_people and zone.people is not None:
                 kept = (comfort.low_c + tuning.night_cycle_k, comfort.high_c - tuning.night_cycle_k)
@@ -50,7 +52,18 @@ class Setpoints:
         dry_k = tuning.drying_k * self.humid(zone)
         if dry_k > 0:
             return (heating, max(cooling - dry_k, heating + tuning.drying_k)), "the room is humid: it is cooled a little more, to dry"
+        if self._evening(zone, seen) and zone.temperature_c is not None and zone.temperature_c > cooling - tuning.evening_k:
+            return (heating, cooling - tuning.evening_k), "the air handler stops soon: a little coolness for those who stay longer"
         return (heating, cooling), "people are or will soon be here: comfort band by the outdoor mean"
+
+    def _evening(self, zone: ZoneSeen, seen: Seen) -> bool:
+        """Whether a central air handler is about to stop: what its plant stores now need not be made for a few people at night."""
+        habit = self.watch.habit_of_handler(zone.zone)
+        if habit is None or not zone.zone.minimum_flow:
+            return False
+        local = seen.now.astimezone(self.watch.site.zone)
+        departure = habit.last_departure(local.date())
+        return departure is not None and local >= departure - timedelta(hours=self.watch.tuning.evening_h)
 
     def humid(self, zone: ZoneSeen) -> float:
         """0 dry to 1 at the site's limit of humidity; not known counts as dry."""

@@ -88,6 +88,7 @@ class Watch:
     _people_max: dict[str, float] = field(default_factory=dict)
     _flow_max: dict[str, float] = field(default_factory=dict)
     _outdoor_mean_c: float | None = None
+    purging: set[str] = field(default_factory=set)  # air handlers that flush their rooms with cool night air
     supply_c: dict[str, float] = field(default_factory=dict)  # what the supply air strategy asks of each air handler
     _habits: dict[str, Habit] = field(default_factory=dict)
 
@@ -108,6 +109,11 @@ class Watch:
             self._habits[key] = self.forecast.habit_of(counters) if counters else self.forecast.habit
         return self._habits[key]
 
+    def habit_of_handler(self, zone: Zone) -> Habit | None:
+        """The habit of all whom the zone's air handler serves."""
+        handler = next((a for a in self.layout.air_handlers if a.key == zone.air_handler), None)
+        return None if handler is None else self.habit(handler.key, handler.zones)
+
     def runs(self, zone: Zone) -> bool:
         """Whether the zone's air handler is to run now; a zone without one is always served."""
         return zone.air_handler is None or self.running.get(zone.air_handler, True)
@@ -124,10 +130,15 @@ class Watch:
     def cools_for_nothing(self, handler: AirHandlerSeen) -> bool:
         """Whether outdoor air costs less to cool than the air that comes back, and makes no room humid; not known: no."""
         tuning = self.tuning
-        outdoor, back, dew_point = handler.outdoor_c, handler.return_c, handler.outdoor_dew_point_c
-        if outdoor is None or back is None or dew_point is None:
+        outdoor, back = handler.outdoor_c, handler.return_c
+        if outdoor is None or back is None or outdoor > min(back - tuning.economiser_return_gap_k, tuning.economiser_outdoor_max_c):
             return False
-        if outdoor > min(back - tuning.economiser_return_gap_k, tuning.economiser_outdoor_max_c):
+        return self.is_dry_outdoors(handler, back)
+
+    def is_dry_outdoors(self, handler: AirHandlerSeen, back: float) -> bool:
+        """Whether outdoor air is dry, or holds less heat than air of the rooms at `back` °C while these are far from humid; not known: no."""
+        tuning, outdoor, dew_point = self.tuning, handler.outdoor_c, handler.outdoor_dew_point_c
+        if outdoor is None or dew_point is None:
             return False
         if dew_point <= tuning.economiser_dew_point_max_c:
             return True
