@@ -44,10 +44,11 @@ class Setpoints:
             if zone.may_hold_people and zone.people is not None:
                 kept = (comfort.low_c + tuning.night_cycle_k, comfort.high_c - tuning.night_cycle_k)
                 return kept, "the air handler is off, but people are still here: the comfort limits hold"
+            if self._may_come_back(zone, seen):
+                return self._standby(heating, cooling), "the air handler rests until people come back: standby"
             return tuning.night_c, "the air handler is off and nobody is here: night limits"
         if zone.empty_min >= tuning.standby_after_min and not zone.awaited:
-            wide = (heating - tuning.standby_k, min(cooling + tuning.standby_k, comfort.high_c + tuning.standby_warm_k))
-            return wide, "nobody here for half an hour: standby"
+            return self._standby(heating, cooling), "nobody here for half an hour: standby"
         heating, cooling = max(heating, comfort.low_c), min(cooling, comfort.high_c)
         dry_k = tuning.drying_k * self.humid(zone)
         if dry_k > 0:
@@ -55,6 +56,21 @@ class Setpoints:
         if self._evening(zone, seen) and zone.temperature_c is not None and zone.temperature_c > cooling - tuning.evening_k:
             return (heating, cooling - tuning.evening_k), "the air handler stops soon: a little coolness for those who stay longer"
         return (heating, cooling), "people are or will soon be here: comfort band by the outdoor mean"
+
+    def _standby(self, heating: float, cooling: float) -> Band:
+        tuning = self.watch.tuning
+        return heating - tuning.standby_k, min(cooling + tuning.standby_k, self.watch.site.comfort.high_c + tuning.standby_warm_k)
+
+    def _may_come_back(self, zone: ZoneSeen, seen: Seen) -> bool:
+        """Whether these are hours in which the air handler's people are usually there, and today they were."""
+        habit = self.watch.habit_of_handler(zone.zone)
+        if habit is None or zone.zone.minimum_flow:
+            return False
+        local = seen.now.astimezone(self.watch.site.zone)
+        arrival, departure = habit.first_arrival(local.date()), habit.last_departure(local.date())
+        if arrival is None or departure is None or not arrival <= local < departure:
+            return False
+        return zone.empty_min < (local - arrival).total_seconds() / 60
 
     def _evening(self, zone: ZoneSeen, seen: Seen) -> bool:
         """Whether a central air handler is about to stop: what its plant stores now need not be made for a few people at night."""

@@ -35,6 +35,7 @@ class StartStop:
     name: str = "start_stop"
     lead: LeadTimes = field(default_factory=LeadTimes)
     _runs: dict[str, Run] = field(default_factory=dict)
+    _flushed: dict[str, date] = field(default_factory=dict)  # when each was last flushed with night air: that start is no start for people
 
     def propose(self, image: Image, now: datetime) -> list[Request]:
         seen = self.watch.look(image, now)
@@ -74,6 +75,8 @@ class StartStop:
             return True, why.format(arrival=f"{arrival:%H:%M}")
         empty_min = min((z.empty_min for z in counted), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
+        if 0 <= waited_min and self.watch.idles(handler, empty_min, waited_min, departure - local):
+            return False, "nobody here for half an hour: the unit runs only to keep the standby band"
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
             return True, f"people are expected until {departure:%H:%M}"
         if people > 0:
@@ -92,8 +95,9 @@ class StartStop:
             return f"people are expected from {{arrival}}; the rooms need {lead_h:.1f} h to be ready"
         if until <= timedelta(hours=tuning.purge_h) and self._purges(handler, seen, purged):
             self.watch.purging.add(key)
+            self._flushed[key] = seen.now.astimezone(self.watch.site.zone).date()
             return "cool night air takes the heat out of the rooms before people come at {arrival}"
-        if self._has_started(key) and until <= timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)):
+        if self._has_started(key) and self._flushed.get(key) != seen.now.astimezone(self.watch.site.zone).date() and until <= timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)):
             return "it has started for the people expected from {arrival}"
         return None
 

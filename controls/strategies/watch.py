@@ -114,6 +114,12 @@ class Watch:
         handler = next((a for a in self.layout.air_handlers if a.key == zone.air_handler), None)
         return None if handler is None else self.habit(handler.key, handler.zones)
 
+    def idles(self, handler: AirHandlerSeen, empty_min: float, waited_min: float, left: timedelta) -> bool:
+        """Whether a unit without boxes may stop within its hours: its people came, went half an hour ago, and may come back."""
+        if any(z.zone.minimum_flow for z in handler.zones):
+            return False  # other floors hang on it
+        return left > timedelta(0) and self.tuning.standby_after_min <= empty_min < waited_min
+
     def runs(self, zone: Zone) -> bool:
         """Whether the zone's air handler is to run now; a zone without one is always served."""
         return zone.air_handler is None or self.running.get(zone.air_handler, True)
