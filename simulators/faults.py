@@ -93,12 +93,17 @@ def draw_faults(wanted: Sequence[str], layout: RcLayout, connections: Iterable[s
     found = []
     for kind in wanted:
         row = kinds()[kind]
-        free = [place for place in places(kind, layout, connections) if place not in used and place.rpartition(".")[0] not in used]
+        free = [place for place in places(kind, layout, connections) if place not in used and _owner(place) not in used]
         pair = row["place"] in ("two_zones", "meters")
         if len(free) < 1 + pair:
             raise SiteError(f"no place is left for {kind}; this site has {len(places(kind, layout, connections))}")
         chosen = dice.sample(free, 1 + pair)
         size = dice.uniform(float(row["least"]), float(row["most"])) * (dice.choice((-1, 1)) if kind in SIGNED else 1)
         found.append(Fault(kind, chosen[0], round(size, 2), chosen[1] if pair else ""))
-        used |= {place for name in chosen for place in (name, name.rpartition(".")[0])}
+        used |= {place for name in chosen for place in (name, _owner(name))}
     return tuple(found)
+
+
+def _owner(place: str) -> str:
+    """The zone, air handler or meter that a point belongs to by its id."""
+    return place.rpartition(".")[0] or place

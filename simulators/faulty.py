@@ -10,6 +10,7 @@ from simulators.rc import RcPlant
 from simulators.rc_building import RcLayout
 from simulators.score import Score
 from simulators.weather import ForecastHour
+from simulators.wire.devices import FieldDevices
 from twin.errors import SiteError
 
 DEAD = -40.0  # where an open sensor stands: the low end of its range
@@ -33,15 +34,12 @@ class FaultyPlant:
             if fault.kind in IN_THE_BUILDING:
                 self._break(fault)
 
-    @property
-    def silent(self) -> list[str]:
-        """Connections whose devices never answer."""
-        return [fault.place for fault in self._of("device_silent")]
-
-    @property
-    def held_by_hand(self) -> dict[str, float]:
-        """What somebody holds at the devices themselves."""
-        return {fault.place: HELD_C for fault in self._of("setpoint_overridden")}
+    async def break_devices(self, devices: FieldDevices) -> None:
+        """What is wrong at running devices themselves: some never answer, at some somebody holds a setpoint by hand."""
+        for fault in self._of("device_silent"):
+            await devices.kill(fault.place)
+        for fault in self._of("setpoint_overridden"):
+            await devices.hold_by_hand(fault.place, HELD_C)
 
     @property
     def counters(self) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from simulators.faulty import FaultyPlant
 from simulators.plant import Plant, Step
 from simulators.running import NAP_S
 from simulators.wire.devices import FieldDevices
@@ -38,7 +39,8 @@ class Keeper:
         try:
             step: Step | None = await asyncio.to_thread(self._plant.reset)
             show(await self.devices.start())
-            await self._break()
+            if isinstance(self._plant, FaultyPlant):
+                await self._plant.break_devices(self.devices)
             while step is not None and not stop.is_set():
                 begun_s = monotonic_s()
                 await self._publish(step)
@@ -50,13 +52,6 @@ class Keeper:
             await asyncio.to_thread(self._plant.close)
         self.kept.writes = len(self.devices.log)
         return self.kept
-
-    async def _break(self) -> None:
-        """What a faulty building does at its devices."""
-        for connection in getattr(self._plant, "silent", ()):
-            await self.devices.kill(connection)
-        for point, value in getattr(self._plant, "held_by_hand", {}).items():
-            await self.devices.hold_by_hand(point, value)
 
     async def _publish(self, step: Step) -> None:
         self.kept.until = step.at
