@@ -12,10 +12,12 @@ import typer
 from ledger import audit, custody, tiles
 from ledger import backup as backups
 from ledger.errors import KeyFileError, LedgerError, VerificationError
-from ledger.group import Device, Group
-from ledger.log import Reader, Sealed
+from ledger.group import Group
+from ledger.log import Sealed
+from ledger.reader import Reader
 from ledger.report import Report
 from ledger.rules import RULES
+from ledger.tables import Device
 from ledger.trust import Trust
 from ledger.verify import verify_bundle
 from ledger.witness import Witness, WitnessServer

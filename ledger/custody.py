@@ -16,9 +16,11 @@ from ledger.entry import SECRET_BYTES, Body, Signed, ms
 from ledger.envelope import EPOCH_FIRST, new_data_key, unwrap_data_key, wrap_data_key
 from ledger.errors import LedgerError
 from ledger.evidence import range_bundle, whole_bundle
-from ledger.group import CERTIFICATE, DEVICE_NAME, FINGERPRINT, GOVERNMENT, OWNER, Founding, Group, Member, WitnessKey, sign_as_member
+from ledger.founding import CERTIFICATE, DEVICE_NAME, FINGERPRINT, GOVERNMENT, OWNER, Founding, Member, WitnessKey, sign_as_member
+from ledger.group import Group
 from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, read_envelope_key, read_note_signer, read_signer, write_key
-from ledger.log import Log, Reader, Sealed, is_founded
+from ledger.log import Log, Sealed
+from ledger.reader import Reader, is_founded
 from ledger.source import Source
 from ledger.trust import Trust
 from ledger.witness_client import GovernmentKeys, WitnessClient

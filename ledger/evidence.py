@@ -6,8 +6,8 @@ from ledger.bundle import OPEN, Bundle, Piece
 from ledger.entry import Entry
 from ledger.envelope import open_body
 from ledger.errors import LedgerError
-from ledger.group import REGISTRY_KINDS
-from ledger.log import Reader
+from ledger.reader import Reader
+from ledger.registry import REGISTRY_KINDS
 
 
 def whole_bundle(log: Reader, data_key: bytes | None) -> Bundle:

@@ -20,9 +20,10 @@ from ledger.entry import KINDS, Body, Entry, from_ms
 from ledger.envelope import open_body
 from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
-from ledger.group import GOVERNMENT, LOG, OWNER, Group
+from ledger.founding import GOVERNMENT, LOG, OWNER
+from ledger.group import Group
 from ledger.keys import EnvelopeKey, read_envelope_key
-from ledger.log import Reader, Stored
+from ledger.reader import Reader, Stored
 from ledger.replay import CONTRACT_FIELD
 from ledger.report import Step
 from ledger.rules import RULES

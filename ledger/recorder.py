@@ -23,7 +23,8 @@ from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
 from ledger.entry import from_ms
 from ledger.errors import ForkError, LedgerError, WitnessAwayError
-from ledger.group import ACTIVE, Group
+from ledger.founding import ACTIVE
+from ledger.group import Group
 from ledger.log import Log, Sealed
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
 from ledger.source import Source

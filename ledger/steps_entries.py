@@ -8,7 +8,8 @@ from ledger.certificates import verify_certificate
 from ledger.entry import NO_HASH, Body, from_ms
 from ledger.envelope import EPOCH_FIRST, open_body, unwrap_data_key
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
-from ledger.group import LOG, Group
+from ledger.founding import LOG
+from ledger.group import Group
 from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, facts_of, fault
 from ledger.report import Finding
 

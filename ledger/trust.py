@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.errors import FormatError
-from ledger.group import GOVERNMENT, OWNER, Group, WitnessKey
+from ledger.founding import GOVERNMENT, OWNER, WitnessKey
+from ledger.group import Group
 from ledger.keys import PublicKey
 
 TRUST_FORMAT = "wattproof trust 1"

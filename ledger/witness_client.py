@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from ledger.checkpoint import Note, NoteSignature, parse_size, verify_cosignature
 from ledger.entry import Signed
 from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
-from ledger.group import Group, WitnessKey
+from ledger.founding import WitnessKey
+from ledger.group import Group
 from ledger.keys import PublicKey
 from ledger.log import Log
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ledger.custody import Enrolment, device_signer, enrol_devices, found_group, issue_gateway
 from ledger.entry import NO_HASH
 from ledger.errors import LedgerError
-from ledger.log import Reader
+from ledger.reader import Reader
 from ledger.source import Source
 from ledger.terms import group_policies, terms_of
 from ledger.witness_client import WitnessClient

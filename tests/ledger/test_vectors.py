@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from ledger.checkpoint import Checkpoint, cosign, parse_note, sign_checkpoint, verify_checkpoint, verify_cosignature
 from ledger.custody import Enrolment, device_signer, enrol_devices, found_group, issue_gateway, make_bundle, open_log, revoke_device
 from ledger.entry import KINDS, NO_GROUP, Body, Entry, Signed, ms
-from ledger.group import GOVERNMENT, OWNER, Founding, Group, Member, WitnessKey
+from ledger.founding import GOVERNMENT, OWNER, Founding, Member, WitnessKey
+from ledger.group import Group
 from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, PublicKey
 from ledger.source import Source
 from ledger.tree import make_inclusion, range_hash_of, root_of, verify_inclusion
