@@ -15,9 +15,9 @@ from ledger.bundle import OPEN
 from ledger.carbon.claims import HOUR_MS
 from ledger.contracts.policies import POLICIES
 from ledger.contracts.told import alarm_message
-from ledger.custody import member_data_key
 from ledger.entry import KINDS, Body, Entry, from_ms
-from ledger.envelope import open_body
+from ledger.envelope import DataKeys, open_with
+from ledger.epochs import member_data_keys
 from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.founding import GOVERNMENT, LOG, OWNER
@@ -99,14 +99,14 @@ def entries(folder: Path, keys: Path | None, kinds: Sequence[str] = (), newest: 
     wanted = [kind for kind in KINDS if not kinds or any(kind == k or kind.startswith(f"{k}.") for k in kinds)]
     with _reading(folder) as reader:
         group = reader.group()
-        data_key = _data_key(reader, group, keys)
+        data_keys = _data_keys(reader, group, keys)
         found: list[Stored] = []
         high = reader.size()
         while high > 0 and len(found) < newest:
             low = max(0, high - WINDOW)
             found += reversed(list(reader.stored(low, high, wanted)))
             high = low
-        return [_view(stored, group, data_key) for stored in found[:newest]]
+        return [_view(stored, group, data_keys) for stored in found[:newest]]
 
 
 def check(folder: Path, trust: Path) -> list[Step]:
@@ -114,11 +114,11 @@ def check(folder: Path, trust: Path) -> list[Step]:
     with _reading(folder) as reader:
         group = reader.group(1)
         member = _member(group, trust if trust.is_dir() else folder / "keys")
-        data_key = member_data_key(reader, member[1], member[0]) if member else None
-        data = whole_bundle(reader, data_key).encode()
+        data_keys = member_data_keys(reader, member[1], member[0]) if member else None
+        data = whole_bundle(reader, data_keys).encode()
         held = _trust(trust, group.founding.name)
     # With the member's key the verifier itself opens what lies sealed, and names the body that does not open.
-    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member).steps)
+    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member, data_keys=data_keys).steps)
 
 
 @contextmanager
@@ -147,9 +147,9 @@ def _delay_p95_s(folder: Path) -> float | None:
     return max((float(status["seal_delay_p95_s"]) for status in kept if status.get("rows_timed")), default=None)
 
 
-def _data_key(reader: Reader, group: Group, keys: Path | None) -> bytes | None:
+def _data_keys(reader: Reader, group: Group, keys: Path | None) -> DataKeys | None:
     member = _member(group, keys) if keys else None
-    return member_data_key(reader, member[1], member[0]) if member else None
+    return member_data_keys(reader, member[1], member[0]) if member else None
 
 
 def _member(group: Group, keys: Path) -> tuple[str, EnvelopeKey] | None:
@@ -171,9 +171,9 @@ def _trust(trust: Path, name: str) -> Trust:
         witness.close()
 
 
-def _view(stored: Stored, group: Group, data_key: bytes | None) -> EntryView:
+def _view(stored: Stored, group: Group, data_keys: DataKeys | None) -> EntryView:
     entry = stored.entry
-    body = _opened(stored, data_key)
+    body = _opened(stored, data_keys)
     fields = None if body is None else _for_people(entry, body)
     return EntryView(
         stored.number,
@@ -190,15 +190,17 @@ def _view(stored: Stored, group: Group, data_key: bytes | None) -> EntryView:
     )
 
 
-def _opened(stored: Stored, data_key: bytes | None) -> Body | None:
+def _opened(stored: Stored, data_keys: DataKeys | None) -> Body | None:
     if stored.epoch == OPEN:
         return Body.decode(stored.box)
-    return None if data_key is None else Body.decode(open_body(data_key, stored.entry, stored.box, stored.epoch))
+    if data_keys is None or stored.epoch not in data_keys:
+        return None
+    return Body.decode(open_with(data_keys, stored.entry, stored.box, stored.epoch))
 
 
 def _key_name(entry: Entry, group: Group) -> str:
     names = {member.key.key_id: member.name for member in group.members.values()}
-    names[group.founding.log.key_id] = "log key"
+    names |= dict.fromkeys([group.founding.log.key_id, *(key.key_id for _, key in group.logs)], "log key")
     names |= {device.key.key_id: f"key of {source}" for source, device in group.devices.items() if device.key}
     return ", ".join(names.get(key, f"key {key.hex()[:16]}") for key in entry.keys)
 

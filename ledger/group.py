@@ -13,6 +13,7 @@ from ledger.errors import FormatError, RefusedError
 from ledger.founding import ACTIVE, GOVERNMENT, LOG, OWNER, Founding, origin_of
 from ledger.keys import PublicKey
 from ledger.registry import CHANGES
+from ledger.succession import PERSON, quorum_keys
 from ledger.tables import Tables
 
 
@@ -48,11 +49,13 @@ class Group(Tables):
         members = [self.members[source].value() for source in sorted(self.members)]
         devices = [self.devices[source].value() for source in sorted(self.devices)]
         policies = [dict(self.policies[name]) for name in sorted(self.policies)]
-        return digest(encode([self.id, members, devices, policies]))
+        later = self.later()
+        return digest(encode([self.id, members, devices, policies, *([later] if later else [])]))
 
     def copy(self) -> "Group":
         """A group whose tables can change without changing this one's."""
-        return Group(self.id, self.founding, dict(self.members), dict(self.devices), dict(self.policies))
+        changing = (dict(self.members), dict(self.devices), dict(self.policies), dict(self.grants), dict(self.epochs))
+        return Group(self.id, self.founding, *changing, self.logs, self.rotated, self.recovery)
 
     def signers(self, entry: Entry) -> list[PublicKey]:
         """The keys that must have signed `entry` at this index; RefusedError says why there are none."""
@@ -95,7 +98,18 @@ def _member(group: Group, entry: Entry) -> list[PublicKey]:
 
 def _log(group: Group, entry: Entry) -> list[PublicKey]:
     _expect_source(entry, LOG)
-    return [group.founding.log]
+    return [group.log]
+
+
+def _person(group: Group, entry: Entry) -> list[PublicKey]:
+    granted = [grant.key for grant in group.grants.values() if grant.who == entry.source and grant.key is not None]
+    if not PERSON.fullmatch(entry.source) or not granted:
+        raise RefusedError(f"unknown: no grant that stands names the key of {entry.source}")
+    return [next((key for key in granted if key.key_id == entry.keys[0]), granted[-1])]
+
+
+def _quorum(group: Group, entry: Entry) -> list[PublicKey]:
+    return quorum_keys(group, entry.source, entry.keys)
 
 
 def _device(group: Group, entry: Entry) -> list[PublicKey]:
@@ -118,4 +132,6 @@ _SIGNERS: Mapping[str, Callable[[Group, Entry], list[PublicKey]]] = {
     "member": _member,
     "device": _device,
     "log": _log,
+    "person": _person,
+    "quorum": _quorum,
 }

@@ -15,7 +15,7 @@ from ledger.cbor import Value
 from ledger.certificates import verify_certificate
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, sign_checkpoint, verify_checkpoint
 from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest, from_ms, ms
-from ledger.envelope import EPOCH_FIRST, open_body, seal_body
+from ledger.envelope import DataKeys, open_with, seal_body
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
 from ledger.founding import LOG
 from ledger.group import Group
@@ -24,6 +24,7 @@ from ledger.reader import Last, Reader, Stored, connect, is_founded
 from ledger.registry import REGISTRY_KINDS
 from ledger.replay import Follow, Followed, View
 from ledger.source import Source
+from ledger.tables import Witnesses
 from ledger.tree import fold, grow
 
 CLOCK_SLACK_MS = 300_000  # clocks of gateway, log and witness may differ by five minutes
@@ -62,15 +63,14 @@ class _Tip:
 class Log(Reader):
     """The one who seals a group's entries."""
 
-    def __init__(self, path: Path, signer: Ed25519Signer, data_key: bytes, epoch: int = EPOCH_FIRST) -> None:
+    def __init__(self, path: Path, signer: Ed25519Signer, data_keys: DataKeys) -> None:
         super().__init__(path)
         self.signer = signer
-        self._data_key = data_key
-        self._epoch = epoch
+        self._data_keys = dict(data_keys)
         self._tip = self._load()
 
     @classmethod
-    def found(cls, path: Path, founding: Signed, signer: Ed25519Signer, data_key: bytes) -> "Log":
+    def found(cls, path: Path, founding: Signed, signer: Ed25519Signer, data_keys: DataKeys) -> "Log":
         """Begin a log with a founding entry that owner and government signed."""
         if is_founded(path):
             raise LedgerError(f"{path}: there is a log already; a group is founded once")
@@ -86,12 +86,16 @@ class Log(Reader):
         _finish(db, tip, signer, founding.entry.wall_ms)
         db.execute("COMMIT")
         db.close()
-        return cls(path, signer, data_key)
+        return cls(path, signer, data_keys)
 
     @property
     def current(self) -> Group:
         """The group as it is now, for this process."""
         return self._tip.group
+
+    def witnesses(self) -> Witnesses:
+        """Who cosigns now, for this process."""
+        return self._tip.group.witnesses
 
     def seal(self, items: Sequence[Signed | bytes], wall: datetime, follow: Follow | None = None) -> Sealed:
         """Append what may enter, seal the refusal of what may not, and sign a checkpoint: one durable transaction."""
@@ -123,7 +127,7 @@ class Log(Reader):
         """A stored body, opened."""
         if stored.epoch == OPEN:
             return Body.decode(stored.box)
-        return Body.decode(open_body(self._data_key, stored.entry, stored.box, stored.epoch))
+        return Body.decode(open_with(self._data_keys, stored.entry, stored.box, stored.epoch))
 
     def views(self, low: int, high: int) -> Iterator[View]:
         """Entries low <= number < high with their bodies opened: what a contract's state is built again from."""
@@ -154,7 +158,7 @@ class Log(Reader):
     def _load(self) -> _Tip:
         size = self.size()
         note = self.newest()
-        verify_checkpoint(note, self.group(1).origin, self.signer.public)
+        verify_checkpoint(note, self.group(1).origin, self.group().log_at(size))
         if note.checkpoint.size != size:
             raise LedgerError(f"{self.path}: {size} entries under a checkpoint of {note.checkpoint.size}; restore the log from backup")
         peaks = [self.range_hash(low, high) for low, high in _complete_ranges(size)]
@@ -203,7 +207,10 @@ class Log(Reader):
         if signed.entry.rule.open:
             _append(tip, signed, OPEN, body)
         else:
-            _append(tip, signed, self._epoch, seal_body(self._data_key, signed.entry, body, self._epoch))
+            epoch = tip.group.epoch
+            if epoch not in self._data_keys:
+                raise LedgerError(f"{self.path}: the data key of epoch {epoch} is not here; open the log again with it")
+            _append(tip, signed, epoch, seal_body(self._data_keys[epoch], signed.entry, body, epoch))
 
     def _note_gap(self, tip: _Tip, entry: Entry, wall_ms: int) -> None:
         last = tip.standing.get(entry.source, Last(0, NO_HASH, 0))
@@ -271,6 +278,8 @@ def _append(tip: _Tip, signed: Signed, epoch: int, box: bytes) -> None:
 
 def _finish(db: sqlite3.Connection, tip: _Tip, signer: Ed25519Signer, wall_ms: int) -> Note:
     """The state leaf, the checkpoint and all rows; the caller commits."""
+    if tip.group.log != signer.public:
+        raise LedgerError("the log signs with another key than this one by now; open it with the key that was rotated in")
     fields: dict[str, Value] = {
         "members": tip.group.root,
         "contracts": dict(tip.contracts),

@@ -11,6 +11,7 @@ from ledger.errors import FormatError, LedgerError, RefusedError
 from ledger.founding import LOG
 from ledger.group import Group
 from ledger.registry import REGISTRY_KINDS
+from ledger.tables import Witnesses
 from ledger.tree import largest_half, make_consistency, make_inclusion, node_hash
 
 BUSY_TIMEOUT_S = 10  # a checkpoint commits in milliseconds
@@ -69,11 +70,15 @@ class Reader:
 
     def final(self) -> Note | None:
         """The newest checkpoint with the cosignatures that the group's policy asks for, the government's among them."""
-        founding = self.group(1).founding
+        policy = self.witnesses()
         enough = "SELECT size FROM cosignature GROUP BY size HAVING count(*) >= ? AND sum(name = ?)"
         query = f"SELECT size, note FROM checkpoint WHERE size IN ({enough}) ORDER BY size DESC LIMIT 1"  # noqa: S608 (both parts stand here)
-        row = self._db.execute(query, (founding.witnesses_needed, founding.witnesses[0].name)).fetchone()
+        row = self._db.execute(query, (policy.needed, policy.keys[0].name)).fetchone()
         return self._with_cosignatures(*row) if row else None
+
+    def witnesses(self) -> Witnesses:
+        """Who cosigns now."""
+        return self.group().witnesses
 
     def note_at(self, size: int) -> Note | None:
         """The checkpoint of exactly this size."""

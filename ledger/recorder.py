@@ -166,7 +166,7 @@ class Recorder:
     def _catch_up(self, size: int) -> None:
         """Take in sealed entries up to `size`: after a start, or when another process sealed in between."""
         for stored in self._log.stored(self._fed, size):
-            if stored.entry.rule.open:
+            if stored.entry.rule.open and not stored.entry.rule.fed:
                 continue
             view = View(stored.number, stored.entry, self._log.body(stored))
             self._contracts.feed([view])

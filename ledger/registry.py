@@ -20,6 +20,7 @@ from ledger.founding import (
     policy_of,
 )
 from ledger.keys import PublicKey
+from ledger.succession import LATER_CHANGES
 from ledger.tables import Device, Tables
 
 
@@ -130,6 +131,7 @@ CHANGES: Mapping[str, Callable[[Tables, int, Mapping[str, Value]], None]] = {
     "device.suspend": _status(SUSPENDED, (ACTIVE,)),
     "device.resume": _status(ACTIVE, (SUSPENDED,)),
     "device.revoke": _status(REVOKED, (ACTIVE, SUSPENDED)),
+    **LATER_CHANGES,
 }
 REGISTRY_KINDS = ("group.found", *CHANGES)
 """The kinds that change what the group is."""

@@ -40,9 +40,9 @@ class Trust:
             owner.key,
             government.name,
             government.key,
-            founding.log,
-            founding.witnesses,
-            founding.witnesses_needed,
+            group.log,
+            group.witnesses.keys,
+            group.witnesses.needed,
         )
 
     def to_json(self) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 
 from ledger.checkpoint import Checkpoint, Note, cosign, parse_hash, parse_note, parse_size, verify_checkpoint
 from ledger.entry import Body, Signed
-from ledger.envelope import EPOCH_FIRST, unwrap_data_key
+from ledger.envelope import unwrap_data_key
 from ledger.errors import ForkError, FormatError, KeyFileError, LedgerError, VerificationError
 from ledger.founding import GOVERNMENT, Founding, sign_as_member
 from ledger.group import Group
 from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, read_envelope_key, read_note_signer, read_signer, write_key
+from ledger.tables import EPOCH_FIRST
 from ledger.tree import EMPTY_ROOT, PROOF_MOST, verify_consistency
 from ledger.trust import Trust
 from twin.clock import wall_now

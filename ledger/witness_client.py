@@ -131,7 +131,7 @@ def _witness_size(text: str) -> int:
 
 def _cosignatures(text: str, note: Note, group: Group) -> list[NoteSignature]:
     """The cosignatures of the group's own witnesses; those of unknown keys are not kept."""
-    witnesses = {witness.name: witness for witness in group.founding.witnesses}
+    witnesses = {witness.name: witness for witness in group.witnesses.keys}
     kept = []
     for line in text.splitlines(keepends=True):
         signature = NoteSignature.parse(line)

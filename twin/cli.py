@@ -34,6 +34,10 @@ COMMANDS: Final = {
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
     "group": ("ledger.commands:group_app", "ledger groups: create, show, check, tiles, trust"),
     "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke"),
+    "authority": (
+        "ledger.authority_commands:authority_app",
+        "who may move which points: give, end, list, key, request",
+    ),
     "certificate": ("ledger.tls_commands:certificate_app", "certificates of an encrypted field bus: issue, renew, revoke, list"),
     "hub": ("controls.hub_commands:hub", "a BACnet Secure Connect hub, for a site that has none"),
     "bundle": ("ledger.commands:bundle", "take a group's evidence out as one file"),
