@@ -22,7 +22,8 @@ from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.founding import GOVERNMENT, LOG, OWNER
 from ledger.group import Group
-from ledger.keys import EnvelopeKey, read_envelope_key
+from ledger.keys import EnvelopeKey, read_envelope_key, read_signer
+from ledger.looks import Look, Looker, write_look
 from ledger.reader import Reader, Stored
 from ledger.replay import CONTRACT_FIELD
 from ledger.report import Step
@@ -34,6 +35,7 @@ from twin import errors
 from twin.clock import wall_now
 from twin.state import read_json
 
+PURPOSE = "inspection on the pages"
 WINDOW = 4096  # entries looked through at a time, newest first
 LINE_CHARS = 120
 OWN_CERTIFICATE = "own certificate"
@@ -100,6 +102,7 @@ def entries(folder: Path, keys: Path | None, kinds: Sequence[str] = (), newest: 
     with _reading(folder) as reader:
         group = reader.group()
         data_keys = _data_keys(reader, group, keys)
+        _note_look(reader, group, keys, f"entries of {', '.join(kinds) or 'every kind'}")
         found: list[Stored] = []
         high = reader.size()
         while high > 0 and len(found) < newest:
@@ -114,11 +117,19 @@ def check(folder: Path, trust: Path) -> list[Step]:
     with _reading(folder) as reader:
         group = reader.group(1)
         member = _member(group, trust if trust.is_dir() else folder / "keys")
+        _note_look(reader, group, trust, "verification of everything")
         data_keys = member_data_keys(reader, member[1], member[0]) if member else None
         data = whole_bundle(reader, data_keys).encode()
         held = _trust(trust, group.founding.name)
     # With the member's key the verifier itself opens what lies sealed, and names the body that does not open.
     return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member, data_keys=data_keys).steps)
+
+
+def _note_look(reader: Reader, group: Group, keys: Path | None, query: str) -> None:
+    """The government's look, signed and written down before anything is opened with its key."""
+    path = keys / f"{group.founding.name}.sign.key" if keys is not None and keys.is_dir() else None
+    if path is not None and path.exists():
+        write_look(reader, Looker(GOVERNMENT, read_signer(path)), Look(query, PURPOSE, 0, reader.size()), wall_now())
 
 
 @contextmanager
@@ -301,5 +312,15 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "alarm.cleared": lambda f: f"cleared: {f.get('message', '')}",
     "refused": lambda f: f"{f['source'] or 'a record'} refused, {f['reason']}",
     "gap": lambda f: f"{f['source']}: numbers {f['first']} to {f['last']} never came",
+    "access.read": lambda f: f"looked at {f['query']}, entries {f['first']} to {f['end'] - 1}: {f['purpose']}",
+    "grant.given": lambda f: f"{f['who']} may move {len(f['points'])} points (grant {f['grant']})",
+    "grant.ended": lambda f: f"grant {f['grant']} ended: {f['reason']}",
+    "control.request": lambda f: f"{f['point']}: {_amount(f['value_milli'])} asked for ({f['why']})",
+    "data.epoch": lambda f: f"data key of epoch {f['epoch']} begins",
+    "data.destroyed": lambda f: f"content of entries {f['first']} to {f['last']} destroyed by order of {f['ordered_by']}: {f['reason']}",
+    "recovery.set": lambda f: f"{f['needed']} of {len(f['keys'])} recovery keys stand in for a lost one",
+    "member.recover": lambda f: f"new keys of {f['member']['source']}: {f['reason']}",
+    "log.rotate": lambda f: f"new key of the log: {f['reason']}",
+    "witness.rotate": lambda f: f"new witness policy, {f['needed']} of {len(f['witnesses'])}: {f['reason']}",
     "state": lambda f: f"checkpoint: {len(f['sources'])} sources, {len(f['contracts'])} contracts",
 }

@@ -21,11 +21,12 @@ from ledger.chunk import ROWS_MOST, Chunk, make_chunk, sign_said
 from ledger.contracts.policies import contracts
 from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
-from ledger.entry import from_ms
+from ledger.entry import Signed, from_ms
 from ledger.errors import ForkError, LedgerError, WitnessAwayError
 from ledger.founding import ACTIVE
 from ledger.group import Group
 from ledger.log import Log, Sealed
+from ledger.looks import clear_looks, looks_waiting
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
 from ledger.source import Source
 from ledger.witness_client import WitnessClient, cosign_newest
@@ -88,6 +89,7 @@ class Recorder:
             self._stand_where_the_log_stands()
         chunk = make_chunk(self._journal.after(self.cursor, most=ROWS_MOST), self._unanswered, wall_now())
         if chunk is None:
+            self._seal_looks()
             return 0
         if not self._gateway_may_speak():
             return self._refuse_once(chunk)
@@ -195,7 +197,9 @@ class Recorder:
         if wall < self._sealed_at - CLOCK_SLACK:
             raise LedgerError(f"the clock went back from {self._sealed_at:%H:%M:%S} to {wall:%H:%M:%S}; sealing waits until it is right")
         source = self._log.source(self._signer, self.gateway)
-        items = [item if isinstance(item, bytes) else sign_said(source, item, chunk.last, wall) for item in chunk.said]
+        looks = looks_waiting(self._folder)
+        items: list[Signed | bytes] = [look for _, look in looks]
+        items += [item if isinstance(item, bytes) else sign_said(source, item, chunk.last, wall) for item in chunk.said]
         told: list[Told] = []
         try:
             sealed = self._log.seal(items, wall, lambda views: self._follow(views, source, wall, told))
@@ -203,9 +207,19 @@ class Recorder:
             self._stand_where_the_log_stands()  # the contracts took in what was not kept
             raise
         self._fed, self._sealed_at = sealed.checkpoint.size, wall
+        clear_looks(looks)
         done = wall_now()
         self._delays.extend((done - row.wall).total_seconds() for row in chunk.rows)
         self._tell_alarms(sealed, told)
+
+    def _seal_looks(self) -> None:
+        """What inspectors looked at while nothing else was new."""
+        looks, wall = looks_waiting(self._folder), wall_now()
+        if looks and wall >= self._sealed_at - CLOCK_SLACK:
+            source = self._log.source(self._signer, self.gateway)
+            sealed = self._log.seal([look for _, look in looks], wall, lambda views: self._follow(views, source, wall, []))
+            self._fed, self._sealed_at = sealed.checkpoint.size, wall
+            clear_looks(looks)
 
     def _follow(self, views: Sequence[View], source: Source, wall: datetime, told: list[Told]) -> Followed:
         """What follows from a checkpoint's entries, inside its transaction: contracts' events, then claims that became due."""
