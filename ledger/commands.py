@@ -11,9 +11,11 @@ import typer
 
 from ledger import audit, custody, tiles
 from ledger import backup as backups
+from ledger.crl import ended_certificates, revocation_list
 from ledger.epochs import own_data_keys
 from ledger.errors import KeyFileError, LedgerError, VerificationError
 from ledger.group import Group
+from ledger.keys import read_signer
 from ledger.log import Sealed
 from ledger.reader import Reader
 from ledger.report import Report
@@ -26,7 +28,7 @@ from ledger.witness_client import WitnessClient
 from twin import errors
 from twin.clock import wall_now
 from twin.site import require_name, state_root
-from twin.state import StateFolder
+from twin.state import StateFolder, write_whole
 
 State = Annotated[str | None, typer.Option("--state", help="where state lives")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -209,6 +211,17 @@ def device_revoke(group: str, source: str, reason: Annotated[str, typer.Option()
     """End a device's right to sign, from this entry of the log on."""
     with said_plainly():
         tell_sealed(custody.revoke_device(existing_group(state, group), source, reason), as_json, f"{source} is revoked")
+
+
+@device_app.command("crl")
+def device_crl(group: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
+    """Write a group's revocations as an X.509 list (DER), for tools that know no log."""
+    folder = existing_group(state, group)
+    with said_plainly(), closing(Reader(folder / "log.db")) as reader:
+        write_whole(out, revocation_list(reader, read_signer(folder / "keys" / "authority.key"), wall_now()))
+        ended = ended_certificates(reader)
+    facts = [{"device": e.source, "serial": f"{e.serial:x}", "entry": e.entry, "reason": e.reason.value} for e in ended]
+    tell({"file": str(out), "revoked": facts}, as_json, f"{out}: {len(ended)} certificates that count no more")
 
 
 def bundle(

@@ -151,14 +151,14 @@ def _public_facts(group: Group, witness_url: str) -> Mapping[str, object]:
     }
 
 
-def open_log(folder: Path) -> Log:
-    """The group's log for sealing, with the owner's keys."""
+def open_log(folder: Path, signer: Ed25519Signer | None = None) -> Log:
+    """The group's log for sealing, with the owner's keys; `signer`: a log key that is about to follow the one in use."""
     reader = Reader(folder / "log.db")
     try:
         keys = member_data_keys(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
     finally:
         reader.close()
-    return Log(folder / "log.db", read_note_signer(folder / "keys" / "log.key"), keys)
+    return Log(folder / "log.db", signer or read_note_signer(folder / "keys" / "log.key"), keys)
 
 
 def issue_gateway(folder: Path, site: str, at: datetime | None = None) -> str:

@@ -37,11 +37,11 @@ def member_data_keys(reader: Reader, envelope: EnvelopeKey, member: str) -> dict
     try:
         keys[EPOCH_FIRST] = unwrap_data_key(founding.data_keys[member], envelope, founding.log, EPOCH_FIRST)
     except LedgerError as error:
-        if not (kept := _wrapped(reader.path.parent, EPOCH_FIRST)):  # a recovered member has new keys, and the founding the old ones
+        if not (kept := wrapped_beside(reader.path.parent, EPOCH_FIRST)):  # a recovered member has new keys, and the founding the old ones
             raise LedgerError(f"entry 0, the founding: {error}") from None
         keys[EPOCH_FIRST] = unwrap_data_key(kept.get(member, b""), envelope, founding.log, EPOCH_FIRST)
     for epoch in group.epochs.values():
-        if epoch.destroyed or not (kept := _wrapped(reader.path.parent, epoch.number)):
+        if epoch.destroyed or not (kept := wrapped_beside(reader.path.parent, epoch.number)):
             continue
         keys[epoch.number] = unwrap_data_key(kept.get(member, b""), envelope, founding.log, epoch.number)
         if key_hash(keys[epoch.number], epoch.number) != epoch.key_hash:
@@ -66,7 +66,7 @@ def own_data_keys(folder: Path) -> dict[int, bytes] | None:
 def prepare_epoch(folder: Path, group: Group) -> tuple[int, bytes]:
     """The next epoch's number and data key, kept wrapped for each member; made once, however often it is asked for."""
     epoch = group.epoch + 1
-    if kept := _wrapped(folder, epoch):
+    if kept := wrapped_beside(folder, epoch):
         owner = read_envelope_key(folder / "keys" / "owner.envelope.key")
         return epoch, unwrap_data_key(kept[OWNER], owner, group.founding.log, epoch)
     data_key = new_data_key()
@@ -86,7 +86,8 @@ def keep_wrapped(folder: Path, epoch: int, wrapped: Mapping[str, bytes]) -> None
     write_whole(path, encode(dict(wrapped)), mode=0o600)
 
 
-def _wrapped(folder: Path, epoch: int) -> dict[str, bytes]:
+def wrapped_beside(folder: Path, epoch: int) -> dict[str, bytes]:
+    """An epoch's data key as it lies beside the log, wrapped for each member; empty when it does not."""
     path = epoch_file(folder, epoch)
     if not path.exists():
         return {}

@@ -29,6 +29,8 @@ from ledger.log import Log, Sealed
 from ledger.looks import clear_looks, looks_waiting
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
 from ledger.source import Source
+from ledger.standing import kept_contracts
+from ledger.succession import span_of
 from ledger.witness_client import WitnessClient, cosign_newest
 from twin.clock import monotonic_s, wall_now
 from twin.journal import Journal, Record, Row
@@ -160,7 +162,13 @@ class Recorder:
         self._alarms: deque[tuple[int, str]] = deque(maxlen=ALARMS_LOOKED_BACK)
         group = self._log.current
         self._policies = dict(group.policies)
-        self._contracts = Contracts(list(contracts().values()), group.policies)
+        self._contracts, self._stood_at = Contracts(list(contracts().values()), group.policies), 0
+        if destroyed := [span_of(group, epoch.number)[1] for epoch in group.epochs.values() if epoch.destroyed]:
+            self._contracts, self._stood_at = kept_contracts(self._log)
+            if self._stood_at <= max(destroyed):
+                raise LedgerError(
+                    f"{self._folder}/contracts.standing: is missing or false, and what it stood for was destroyed; restore it"
+                )
         self._book = ClaimBook(self._terms)
         self._fed = 0
         self._catch_up(self._log.size())
@@ -170,8 +178,11 @@ class Recorder:
         for stored in self._log.stored(self._fed, size):
             if stored.entry.rule.open and not stored.entry.rule.fed:
                 continue
+            if self._log.current.destroyed(stored.epoch):
+                continue
             view = View(stored.number, stored.entry, self._log.body(stored))
-            self._contracts.feed([view])
+            if stored.number >= self._stood_at:
+                self._contracts.feed([view])
             self._book.feed(view)
             if view.entry.source == self.gateway:
                 self._remember(view)

@@ -33,7 +33,9 @@ COMMANDS: Final = {
     "seal": ("ledger.seal_commands:seal", "follow a site's journal and seal it into its owner's group"),
     "witness": ("ledger.commands:witness", "the government's process: joins groups and cosigns checkpoints"),
     "group": ("ledger.commands:group_app", "ledger groups: create, show, check, tiles, trust"),
-    "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke"),
+    "device": ("ledger.commands:device_app", "device identities: list, enrol, rotate, replace, suspend, resume, revoke, crl"),
+    "member": ("ledger.member_commands:member_app", "members and their keys: list, protect, recover, new log and witness keys, approvals"),
+    "data": ("ledger.member_commands:data_app", "data keys of a group: a new epoch, and content destroyed by order while proofs hold"),
     "authority": (
         "ledger.authority_commands:authority_app",
         "who may move which points: give, end, list, key, request",
