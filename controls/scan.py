@@ -42,6 +42,15 @@ class Scan:
     answered: int
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What one device brought."""
+
+    readings: Sequence[Reading]
+    records: Mapping[str, bytes]
+    answered: int
+
+
 @dataclass
 class Watch:
     """One connection's points and how its device has answered so far."""
@@ -99,16 +108,14 @@ class Scanner:
 
     async def scan(self, at: datetime) -> Scan:
         """Read everything once; `at` is site time. A silent device costs one time-out, a lost one nothing."""
-        found = await asyncio.gather(*[self._device(w) for w in self.watches.values()])
-        samples = dict(zip(self.watches, found, strict=True))
-        readings = {name: self._readings(self.watches[name], self.watches[name].points, part, at) for name, (part, _) in samples.items()}
+        found = await asyncio.gather(*[self._device(w, at) for w in self.watches.values()])
         return Scan(
             at=at,
-            readings=readings,
-            records={point: record for _, records in found for point, record in records.items()},
+            readings={name: one.readings for name, one in zip(self.watches, found, strict=True)},
+            records={point: record for one in found for point, record in one.records.items()},
             events=self.news(),
             asked=sum(len(w.points) for w in self.watches.values()),
-            answered=sum(sample.answered for part, _ in found for sample in part),
+            answered=sum(one.answered for one in found),
         )
 
     async def poll(self, connection: str, rate: str) -> Sequence[Sample]:
@@ -187,12 +194,14 @@ class Scanner:
         """End the probes."""
         await end_tasks(watch.probe for watch in self.watches.values())
 
-    async def _device(self, watch: Watch) -> tuple[Sequence[Sample], dict[str, bytes]]:
+    async def _device(self, watch: Watch, at: datetime) -> "_Found":
+        """One device, judged as soon as it has answered: the loop is never kept for all devices at once."""
         if watch.lost or watch.barred:
-            return [], {}
+            return _Found(self._readings(watch, watch.points, [], at), {}, 0)
         samples = await watch.driver.read(watch.points)
         watch.heard(samples)
-        return samples, await _records(watch) if watch.answering else {}
+        readings = self._readings(watch, watch.points, samples, at)
+        return _Found(readings, await _records(watch) if watch.answering else {}, sum(sample.answered for sample in samples))
 
     def _readings(self, watch: Watch, points: Sequence[Point], samples: Sequence[Sample], at: datetime) -> list[Reading]:
         by_point, doubted = {s.point: s for s in samples}, watch.doubted

@@ -12,7 +12,7 @@ from simulators.energyplus import engine
 from simulators.energyplus.plant import EnergyPlusPlant
 from simulators.plant import SIMULATED_YEAR, Period, Plant
 from simulators.rc import RcPlant
-from simulators.rc_building import Asks, RcParameters, layout_from_graph
+from simulators.rc_building import Asks, RcLayout, RcParameters, layout_from_graph
 from simulators.weather import Weather, month_day, read_epw, synthetic_weather
 from twin.errors import MissingError, SiteError
 from twin.site import Site
@@ -137,6 +137,11 @@ def _rc(site: Site, graph: Asks, settings: PlantSettings, period: Period, seed: 
     )  # fmt: skip
     plant.note = note
     return plant
+
+
+def plant_layout(site: Site, graph: Asks) -> RcLayout:
+    """Zones, air handlers and meters of a site with the ids of their points."""
+    return layout_from_graph(graph, enclosures_of(site, read_settings(site)))
 
 
 def enclosures_of(site: Site, settings: PlantSettings) -> Mapping[str, Enclosure]:

@@ -88,7 +88,8 @@ class RcPlant:
     def design(self) -> dict[str, float]:
         """Fans and outdoor air as the parameters give them."""
         handlers = enumerate(self._layout.air_handlers)
-        flows = {"fan_m3_s": self.building.fan_max, "outdoor_air_m3_s": self.building.outdoor_air_minimum}
+        fan_w = self.building.fan_max * self.building.parameters.fan_w_per_m3_s
+        flows = {"fan_m3_s": self.building.fan_max, "outdoor_air_m3_s": self.building.outdoor_air_minimum, "fan_w": fan_w}
         return {f"{kind}.{name}": float(values[n]) for n, name in handlers for kind, values in flows.items()}
 
     def own_schedule(self, at: datetime) -> dict[str, float]:

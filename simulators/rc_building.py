@@ -27,6 +27,7 @@ OUTDOOR_CO2_PPM = 420.0
 PERSON_SENSIBLE_W, PERSON_LATENT_W, PERSON_CO2_M3_S = 70.0, 50.0, 4.6e-6
 COIL_RH = 0.95  # air leaves a wet cooling coil nearly saturated
 REHEAT_LEAVING_C = 40.0
+COIL_STEP_K, COLDEST_C, LEAK_MOST = 12.0, 6.0, 3.0  # of a cooling coil: its design step, its water, and how a leak grows at little flow
 BAND_K = 0.6  # proportional band of a box's own controller
 
 
@@ -195,6 +196,28 @@ class Held:
 
 
 @dataclass
+class Defects:
+    """What is broken, as arrays by zone or by air handler; a sound building has neutral values throughout."""
+
+    damper_stuck: Array  # share of the largest flow; NaN: moves
+    reheat_leak: Array  # opening below which the valve never comes
+    cooling_leak: Array  # share of the design step that the coil always takes
+    fan_degraded: Array  # share of the air that is missing
+    economiser_stuck: Array  # outdoor share of the supply air; NaN: moves
+    filter_clogged: Array  # share of power that the fan needs more
+
+    @classmethod
+    def none(cls, zones: int, handlers: int) -> "Defects":
+        return cls(
+            np.full(zones, np.nan), np.zeros(zones), np.zeros(handlers), np.zeros(handlers), np.full(handlers, np.nan), np.zeros(handlers)
+        )
+
+    def add(self, kind: str, number: int, share: float) -> None:
+        """Break one thing."""
+        getattr(self, kind)[number] = share
+
+
+@dataclass
 class RcState:
     """What a building remembers."""
 
@@ -231,6 +254,7 @@ class RcBuilding:
         self._between = _between_w_k(zones, p)
         self.flow_max = np.array([_flow_m3_s(z, p) for z in zones])
         self.fan_max = self.by_handler(self.flow_max)
+        self.defects = Defects.none(len(zones), len(handlers))
         self.outdoor_air_minimum = self.by_handler(self.people) * p.outdoor_air_m3_s_person
         self.balance_j = {"gains": 0.0, "air": 0.0, "losses": 0.0}
         """Heat into the zones by gains and by air handlers, and out of them, since the start: what conservation is tested on."""
@@ -288,6 +312,9 @@ class RcBuilding:
         heating = np.clip((held.heating_c + BAND_K / 2 - s.air_c) / BAND_K, 0.0, 1.0)
         share = np.maximum(held.minimum_share, cooling)
         share = np.where(heating > 0, np.maximum(share, 0.3 * heating), share)  # reheat needs air to carry it
+        broken = self.defects
+        share = np.where(np.isnan(broken.damper_stuck), share, broken.damper_stuck) * (1 - broken.fan_degraded[self.served])
+        heating = np.maximum(heating, broken.reheat_leak)
         flow = np.where(running, share * self.flow_max, 0.0)
         return flow, np.where(running, heating * flow * AIR_J_M3K * (REHEAT_LEAVING_C - 12.8), 0.0)
 
@@ -302,23 +329,27 @@ class RcBuilding:
         outdoor = np.where(held.night_cycle & ~held.fan, 0.0, np.minimum(held.outdoor_air_m3_s, total))
         if held.reset_curve:
             outdoor = np.maximum(outdoor, _economizer(total, back_c, held.supply_c, out.temperature_c) * held.fan)
+        outdoor = np.where(np.isnan(self.defects.economiser_stuck), outdoor, self.defects.economiser_stuck * total)
         share = outdoor / safe
         mixed_c = share * out.temperature_c + (1 - share) * back_c
         mixed_w = share * out.humidity_ratio + (1 - share) * back_w
         fan_share = np.clip(total / self.fan_max, 0.0, 1.0)
         curve = np.array([_curve(FAN_RESET if held.reset_curve else FAN_FIXED, x) for x in fan_share])
         pressure = 1.0 if held.reset_curve else np.maximum(held.pressure_share, [needed_pressure_share(x) for x in fan_share])
-        fan_w = np.where(running, self.fan_max * self.parameters.fan_w_per_m3_s * np.maximum(0.0, curve) * pressure, 0.0)
+        design_w = self.fan_max * self.parameters.fan_w_per_m3_s * (1 + self.defects.filter_clogged)
+        fan_w = np.where(running, design_w * np.maximum(0.0, curve) * pressure, 0.0)
         mixed_c = mixed_c + np.where(running, fan_w / (safe * AIR_J_M3K), 0.0)
-        coil_w = np.minimum(mixed_w, saturation_ratio(held.supply_c) * COIL_RH)
-        cooling = running & (mixed_c > held.supply_c)
+        leak_k = self.defects.cooling_leak * COIL_STEP_K * np.minimum(self.fan_max / safe, LEAK_MOST)
+        supply_c = np.where(leak_k > 0, np.minimum(held.supply_c, np.maximum(mixed_c - leak_k, COLDEST_C)), held.supply_c)
+        coil_w = np.minimum(mixed_w, saturation_ratio(supply_c) * COIL_RH)
+        cooling = running & (mixed_c > supply_c)
         supply_w = np.where(cooling, coil_w, mixed_w)
-        sensible = total * AIR_J_M3K * (mixed_c - held.supply_c)
+        sensible = total * AIR_J_M3K * (mixed_c - supply_c)
         latent = total * AIR_KG_M3 * VAPORISATION_J_KG * (mixed_w - supply_w)
         coil_power = np.where(cooling, sensible + latent, 0.0)
         gas_power = np.where(running & ~cooling, -sensible, 0.0)
         s.handler = {
-            "supply_c": np.where(running, held.supply_c, back_c), "return_c": back_c, "flow": total, "outdoor_flow": outdoor,
+            "supply_c": np.where(running, supply_c, back_c), "return_c": back_c, "flow": total, "outdoor_flow": outdoor,
             "supply_w": np.where(running, supply_w, back_w),
             "supply_co2": share * OUTDOOR_CO2_PPM + (1 - share) * back_co2,
         }  # fmt: skip

@@ -12,6 +12,8 @@ from pathlib import Path
 from twin.addresses import parse_address
 from twin.errors import SiteError
 from twin.graph import Graph
+from twin.interlocks import findings as useless
+from twin.interlocks import interlocks_of
 from twin.life_safety import life_safety
 from twin.points import PointBook, point_rows, read_points
 from twin.shapes import validate, validate_brick
@@ -44,7 +46,7 @@ def check_site(folder: Path) -> list[Finding]:
         return [*findings, Finding("twin", str(error))]
     for rule in BOOK_RULES:
         findings += rule(site, book)
-    return [*findings, *_protected(site, graph, book)]
+    return [*findings, *_protected(site, graph, book), *_interlocks(site, graph, book)]
 
 
 def check_brick(folder: Path) -> list[Finding]:
@@ -147,6 +149,17 @@ def _protected(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
         for point in book.writable:
             if point.id in protected:
                 yield Finding("points.csv", f"{point.id} is protected and never written; set writable to no")
+
+
+def _interlocks(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
+    """Only those that people wrote: what the twin proves may well stand on points that nobody made writable."""
+    try:
+        stated = [lock for lock in interlocks_of(site, graph, book) if not lock.derived]
+    except SiteError as error:
+        yield Finding("interlocks.csv", str(error))
+        return
+    for message in useless(stated, book):
+        yield Finding("interlocks.csv", message)
 
 
 def protected_points(graph: Graph, site: Site) -> frozenset[str]:

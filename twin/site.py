@@ -246,6 +246,10 @@ class Site:
         return self.folder / "points.csv"
 
     @property
+    def interlocks_file(self) -> Path:
+        return self.folder / "interlocks.csv"
+
+    @property
     def plant_file(self) -> Path:
         return self.folder / "plant.toml"
 

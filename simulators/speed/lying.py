@@ -30,9 +30,11 @@ POINTS = 50  # of each device
 ROUNDS = 20  # reads under each lie
 ANSWER_S = 0.1  # the devices are on this machine: a lie that is no answer at all shall not cost a second
 DETECTABLE: Mapping[str, Sequence[str]] = {  # what a careful client can see; a device that simply shows a wrong number cannot be caught
-    "modbus": ("transaction_zero", "other_function", "coils_for_registers", "fewer_registers", "more_registers", "other_unit"),
+    "modbus": (
+        "transaction_zero", "other_function", "no_function", "coils_for_registers", "fewer_registers", "more_registers", "other_unit",
+    ),
     "bacnet": ("rows_missing", "rows_extra", "rows_out_of_order"),
-}
+}  # fmt: skip
 TOGETHER = 50  # mutated frames between two turns of the gateway
 PAUSE_S = 0.002
 HANG_S = 60.0  # a cycle that has not ended by then hangs

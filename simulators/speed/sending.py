@@ -138,8 +138,7 @@ async def _run(cycle: Cycle, steps: int) -> Seen:
     beside = [asyncio.create_task(cycle.watch()), asyncio.create_task(_feel_stalls(seen))]
     before_mb, begun = _memory_mb(), monotonic_s()
     for _ in range(steps):
-        report = await cycle.step()
-        assert report.commands == 1, f"one command a cycle, got {report.commands}"
+        report = await cycle.step()  # one new command each, and again those that a starved device left unanswered
         seen.acted_ms.append(1000 * report.parts_s["act"])
         await asyncio.sleep(0.05)
     seen.seconds, seen.grown_mb = monotonic_s() - begun, max(0.0, _memory_mb() - before_mb)

@@ -23,6 +23,7 @@ LIES: Mapping[str, Mapping[str, Callable[[], Honest]]] = {
     "modbus": {
         "transaction_zero": modbus_lies.transaction_zero,
         "other_function": modbus_lies.other_function,
+        "no_function": modbus_lies.no_function,
         "coils_for_registers": modbus_lies.coils_for_registers,
         "fewer_registers": modbus_lies.fewer_registers,
         "more_registers": modbus_lies.more_registers,
