@@ -32,7 +32,7 @@ from twin.scans import FILE_NAME, Scan, read_scan
 from twin.shapes import validate
 from twin.state import write_all_whole
 
-IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "4"  # stands in twin.ttl; goes up when the same model would give another twin
 PROPOSALS = "review.proposals.toml"
 
 
