@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from shapely.errors import ShapelyError
 
+from bim.aside import Later, aside
 from bim.binding import Addressed, bind_points
 from bim.classifying import Coverage
 from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
@@ -74,6 +75,15 @@ def import_models(
         raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
     beside = beside or Beside(read_scan(out / FILE_NAME))
     models = _each_once([open_model(path) for path in paths])
+    wanted = readiness or is_quick(models)
+    with aside(lambda: check(models).body() if wanted else None) as ready:
+        done = _import(models, out, site_name, mesh, beside, ready)
+    return replace(done, counts={**done.counts, "seconds": round(monotonic_s() - start_s, 3)})
+
+
+def _import(
+    models: Sequence[Model], out: Path, site_name: str, mesh: bool, beside: Beside, ready: Later[dict[str, Any] | None]
+) -> Imported:
     before = things_of(_earlier(out / "twin.ttl", site_name))
     decisions = read_decisions(out / "review.toml")
     sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
@@ -89,11 +99,12 @@ def import_models(
     stated = [{"file": file, "sha256": m.sha256, "schema": m.schema} for file, m in zip(files, models, strict=True)]
     waiting = review(addressed, decisions)
     plan, counts = plan_of(addressed.reading), counts_of(addressed, models, len(findings), changes, len(waiting))
-    warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
+    readiness, unready = _readiness(ready)
+    warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph), *unready]
     report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, waiting, beside.scan))
     report["decided"] = elements_decided(addressed.reading, decisions)
-    if readiness or is_quick(models):
-        report["readiness"] = check(models).body()
+    if readiness is not None:
+        report["readiness"] = readiness
     contents = {
         out / "twin.ttl": graph.turtle(_header(stated)),
         out / "plan.json": _json(plan),
@@ -106,8 +117,15 @@ def import_models(
     if not (out / "review.toml").exists():
         contents[out / "review.toml"] = FIRST_REVIEW.encode()
     write_all_whole(contents)
-    seconds = round(monotonic_s() - start_s, 3)
-    return Imported(graph, plan, report, counts | {"seconds": seconds}, stated, _sha256(out / "review.toml"))
+    return Imported(graph, plan, report, counts, stated, _sha256(out / "review.toml"))
+
+
+def _readiness(ready: Later[dict[str, Any] | None]) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the models lack, or the sentence that it could not be found out: readiness informs and never blocks."""
+    try:
+        return ready.result(), []
+    except EOFError:
+        return None, ["the readiness check crashed the IFC library, so a reference in a model is damaged; the twin was made without it"]
 
 
 def _each_once(models: list[Model]) -> list[Model]:

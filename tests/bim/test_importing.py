@@ -206,8 +206,8 @@ def test_a_second_import_names_the_changes_and_keeps_the_keys(model_file: ModelF
     imported = import_models([model_file(change=edited)], tmp_path / "out", "house")
 
     assert imported.report["changes"] == {
-        "added": [{"id": "fd_2", "name": "FD-2", "class": "Damper", "place": "level_1"}],
-        "removed": [{"id": "fd_1", "name": "FD-1", "class": "Damper", "place": "level_1"}],
+        "added": [{"id": "fd_2", "name": "FD-2", "class": "Fire_Damper", "place": "level_1"}],
+        "removed": [{"id": "fd_1", "name": "FD-1", "class": "Fire_Damper", "place": "level_1"}],
         "moved": [],
         "changed": [{"id": "vav_1", "name": "VAV-1 (new)", "class": "VAV", "before": {"name": "VAV-1"}, "after": {"name": "VAV-1 (new)"}}],
         "retired": [],
