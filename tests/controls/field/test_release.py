@@ -298,6 +298,8 @@ def test_release_makes_a_running_controller_give_the_building_back(state, real_s
 
 
 def test_release_frees_what_a_killed_controller_held_and_turns_the_optimiser_off(state, real_site, book, house_devices):
+    """F33: SIGKILL."""
+
     async def story():
         async with house_devices(book) as (devices, connections):
             folder = str(real_site(connections, commissioned=True))
