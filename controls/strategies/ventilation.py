@@ -70,7 +70,7 @@ class Ventilation:
         return min(1.0, share) * flow * self._wanted(handler, warmest, (heating, cooling))
 
     def _wanted(self, handler: AirHandlerSeen, warmest_c: float, band: Band) -> float:
-        """How much of it: boxes take only the cold that their zones ask for; air without boxes goes to the zones whether they are warm or not."""
+        """The share of it: boxes take only the cold that their zones ask for; air without boxes reaches zones that are not warm too."""
         tuning = self.watch.tuning
         if any(z.zone.minimum_flow for z in handler.zones):
             return float(warmest_c >= band[HEATING] + tuning.economiser_zone_gap_k)

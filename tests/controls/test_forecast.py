@@ -65,7 +65,8 @@ def test_nobody_is_expected_at_night_whatever_the_weeks_before(tmp_path: Path, s
 
     assert max(forecast.people(at(MONDAY + timedelta(days=d), h))[2] for d in range(7) for h in (0, 2, 4)) < 0.02
     assert all(
-        at(day, 5.5) <= (forecast.habit.first_arrival(day) or at(day)) <= at(day, 8) for day in (MONDAY + timedelta(days=d) for d in range(5))
+        at(day, 5.5) <= (forecast.habit.first_arrival(day) or at(day)) <= at(day, 8)
+        for day in (MONDAY + timedelta(days=d) for d in range(5))
     )
 
 
