@@ -46,8 +46,8 @@ class Ventilation:
             return max(handler.flow_m3_s or 0.0, handler.flow_max_m3_s), "night air cools the rooms for the day"
         people = sum(people_or_full(z) for z in handler.zones)
         co2 = rising(self._worst_co2_ppm(handler), tuning.co2_raise_ppm, tuning.co2_full_ppm)
-        need = people * tuning.outdoor_air_person_l_s / 1000 * (1 + (tuning.outdoor_air_raise_max - 1) * co2)
-        need = _rounded_up(max(need, self.watch.legal_outdoor_air_m3_s(handler.zones)))
+        need = max(people * tuning.outdoor_air_person_l_s / 1000, self.watch.legal_outdoor_air_m3_s(handler.zones))
+        need = _rounded_up(need * (1 + (tuning.outdoor_air_raise_max - 1) * co2))
         free = self._free_cooling_m3_s(handler, seen)
         if free > need:
             return free, FREE
