@@ -7,7 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-FAST, NORMAL, SLOW = "fast", "normal", "slow"
+from twin.words import RATES
+
+FAST, NORMAL, SLOW = RATES
+LOOK_S = 0.25
 LATE_IN_A_ROW = 3  # once is a busy moment; three times in a row the bus carries less than is asked of it
 
 
@@ -40,9 +43,15 @@ class Agenda:
             self._entries[job].running = True
         return [job for _, job in sorted(due)]
 
+    def hurry(self, connection: str, due_s: float) -> None:
+        """All jobs of a connection are due then, where that is earlier: it has just returned, or has just not answered."""
+        for job, entry in self._entries.items():
+            if job.connection == connection and not entry.running:
+                entry.due_s = min(entry.due_s, due_s)
+
     def wait_s(self, now_s: float) -> float:
-        """How long until something is due; a second at most."""
-        return max(0.0, min([1.0, *(e.due_s - now_s for e in self._entries.values() if not e.running)]))
+        """How long until something is due; a quarter of a second at most, so that a device that returns is seen at once."""
+        return max(0.0, min([LOOK_S, *(e.due_s - now_s for e in self._entries.values() if not e.running)]))
 
     def done(self, job: Job, now_s: float) -> str:
         """Set its next turn. "late" when it has become late for good, "on_time" when it is back, else ""."""

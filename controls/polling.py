@@ -12,6 +12,7 @@ from controls.tasks import end_tasks
 from twin.clock import monotonic_s
 from twin.site import CycleSettings
 
+AGAIN_S = 2.0  # a device that did not answer is asked again so soon, whatever its rates: it returns, or is put aside
 SHORTEST_S = 0.01  # nothing is so urgent that it may keep the loop from all else
 
 
@@ -23,6 +24,7 @@ class Poller:
         self._now = now
         self._subscriptions = Subscriptions(scanner, now)
         self._agenda = Agenda(_every_s(scanner, settings), monotonic_s())
+        self._lost: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()  # a job has: its next turn may be due already
 
@@ -36,6 +38,7 @@ class Poller:
         subscribing = asyncio.create_task(self._subscriptions.run())
         try:
             while not subscribing.done():
+                self._welcome()
                 for job in self._agenda.take(monotonic_s()):
                     task = asyncio.create_task(self._do(job))
                     self._running.add(task)
@@ -48,16 +51,26 @@ class Poller:
         finally:
             await end_tasks([subscribing, *self._running])
 
+    def _welcome(self) -> None:
+        """Who has just returned is read at once."""
+        lost = {name for name, watch in self._scanner.watches.items() if watch.lost}
+        for name in self._lost - lost:
+            self._agenda.hurry(name, monotonic_s())
+        self._lost = lost
+
     @property
     def dropped(self) -> int:
         """Values told or polled between two cycles that found no room, so far."""
         return self._scanner.dropped + max((w.driver.missed for w in self._scanner.watches.values()), default=0)
 
     async def _do(self, job: Job) -> None:
+        watch = self._scanner.watches[job.connection]
         samples = await self._scanner.poll(job.connection, job.rate)
         self._scanner.take(job.connection, samples, self._now())
         if event := self._agenda.done(job, monotonic_s()):
-            self._scanner.watches[job.connection].events.append(event)
+            watch.events.append(event)
+        if samples and not watch.answering and not watch.lost:
+            self._agenda.hurry(job.connection, monotonic_s() + AGAIN_S)
         self._ended.set()
 
 

@@ -56,7 +56,9 @@ KINDS: Mapping[str, KindRule] = {
     "control.mode": KindRule("device"),
     "control.refusal": KindRule("device"),
     "control.release": KindRule("device"),
+    "control.grant": KindRule("device"),  # what an engineer's verified signature lets be written
     "twin.import": KindRule("device"),
+    "twin.review": KindRule("device"),  # a person's decision on what an import was unsure of
     "baseline.reference": KindRule("device"),
     "comfort.period": KindRule("device"),
     "emission.period": KindRule("device"),

@@ -292,6 +292,8 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "control.mode": lambda f: f"mode {f.get('mode', '')} by {f.get('by', '')}: {f.get('why', '')}",
     "control.refusal": lambda f: f"{f.get('point', '')}: {f.get('by', '')} refused, {f.get('refused_because', '')}",
     "control.release": lambda f: f"building given back by {f.get('by', '')}: {f.get('points', '?')} points",
+    "control.grant": lambda f: f"{f.get('by', '')} released {len(f.get('points', ()))} points for writing",
+    "twin.review": lambda f: f"{f.get('by', '')} decided on {f.get('header', '')}: {f.get('why', '')}",
     "emission.period": _claim_line,
     "alarm.raised": lambda f: str(f.get("message", "alarm")),
     "alarm.acknowledged": lambda f: f"acknowledged: {f.get('message', '')}",

@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger.cbor import Value
 from ledger.entry import ms
+from twin.grants import digest
 from twin.journal import Row
 
 Fields = Sequence[tuple[str, Value]]
@@ -99,6 +100,8 @@ def plain(row: Row) -> tuple[str, Fields] | None:
     """The statement about a row that stands for itself; None for rows that are not sealed."""
     if row.kind == "alarm":
         return _alarm(row.body)
+    if row.kind == "grant":
+        return _grant(row.body)
     if row.kind == "score" and ms(row.at) % HOUR_MS:
         return None  # comfort so far is sealed at the hour marks
     kind = _PLAIN.get(row.kind)
@@ -110,10 +113,19 @@ _PLAIN: Mapping[str, str] = {
     "refusal": "control.refusal",
     "release": "control.release",
     "import": "twin.import",
+    "review": "twin.review",
     "reference": "baseline.reference",
     "score": "comfort.period",
     "device": "device.seen",
 }
+
+
+def _grant(body: Mapping[str, Any]) -> tuple[str, Fields]:
+    """Who released which points until when; envelopes and addresses by the hash of the journal's row, since thousands would not fit."""
+    said = [(name, text(body[name])) for name in ("by", "key", "signed", "until")]
+    return "control.grant", [*said, ("points", sorted(map(text, body["points"]))), ("sha256", bytes.fromhex(digest(body)))]
+
+
 _ALARM_KINDS = {"raised": "alarm.raised", "acknowledged": "alarm.acknowledged", "cleared": "alarm.cleared"}
 
 

@@ -12,31 +12,19 @@ from simulators.speed import ledgers, models, running, twins
 from simulators.speed.figures import Figure, Measure
 from twin.errors import SiteError
 
-MEASURES = (
-    Measure("help page", running.help_page),
-    Measure("demo office: import, questions, cycle", running.demo_site),
-    Measure("field bus: points, commands, registers", running.field_bus),
-    Measure("IFC import, usual size", models.imports),
-    Measure("elements named", models.named),
-    Measure("IFC import, a real building", models.real_import),
-    Measure("IFC import, very large", models.large_import),
-    Measure("questions at 10,000 points", twins.questions_10k),
-    Measure("questions at 100,000 points", twins.questions_100k),
-    Measure("own shapes", twins.shapes),
-    Measure("ledger: durable ingest", ledgers.ingest),
-    Measure("ledger: a meter-year verified", ledgers.meter_year),
-    Measure("ledger: proofs at ten million entries", ledgers.proofs),
-)
+MUTATED = 20_000  # frames; by command as many as wanted
 
 
 def speed(
     only: Annotated[str, typer.Option(help="only the measurements whose title holds this text")] = "",
+    mutated: Annotated[int, typer.Option(min=1000, help="mutated frames fed to a gateway; the full test is 1000000")] = MUTATED,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
     """Measure speed and memory on this machine, peers beside it in the same run; medians and p95, since machines are noisy."""
-    chosen = [m for m in MEASURES if only.lower() in m.title.lower()]
+    everything = measures(mutated)
+    chosen = [m for m in everything if only.lower() in m.title.lower()]
     if not chosen:
-        raise SiteError(f"no measurement holds {only!r}; there are: {'; '.join(m.title for m in MEASURES)}")
+        raise SiteError(f"no measurement holds {only!r}; there are: {'; '.join(m.title for m in everything)}")
     figures = []
     for figure in measure(chosen):
         figures.append(figure)
@@ -51,6 +39,28 @@ def measure(chosen: list[Measure]) -> Iterator[Figure]:
     for one in chosen:
         with tempfile.TemporaryDirectory(prefix="wattproof-speed-") as name:
             yield from one.run(Path(name))
+
+
+def measures(mutated: int) -> tuple[Measure, ...]:
+    """Everything that can be measured, in the order of the table; `mutated` frames are fed to a gateway."""
+    return (
+        Measure("help page", running.help_page),
+        Measure("demo office: import, questions, cycle", running.demo_site),
+        Measure("field bus: points and registers", running.bus_reading),
+        Measure("field bus: commands", running.bus_sending),
+        Measure("field bus: recovery", running.bus_recovery),
+        Measure("field bus: lies and mutated frames", lambda _: running.bus_lies(mutated)),
+        Measure("IFC import, usual size", models.imports),
+        Measure("elements named", models.named),
+        Measure("IFC import, a real building", models.real_import),
+        Measure("IFC import, very large", models.large_import),
+        Measure("questions at 10,000 points", twins.questions_10k),
+        Measure("questions at 100,000 points", twins.questions_100k),
+        Measure("own shapes", twins.shapes),
+        Measure("ledger: durable ingest", ledgers.ingest),
+        Measure("ledger: a meter-year verified", ledgers.meter_year),
+        Measure("ledger: proofs at ten million entries", ledgers.proofs),
+    )
 
 
 def _tell(figure: Figure) -> None:

@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "simulate": ("simulators.simulate_commands:simulate", "one simulated period under business-as-usual, code or our own control"),
     "benchmark": ("simulators.benchmark_commands:benchmark", "buildings, weathers, periods and controllers, one row of key figures each"),
     "site-from-energyplus": ("simulators.site_commands:site_from_energyplus", "a whole simulated site from any EnergyPlus model"),
+    "site-from-ifc": ("simulators.site_commands:site_from_ifc", "a whole simulated site from real IFC models, what is assumed named"),
+    "plant": ("simulators.plant_commands:plant", "a simulated site's devices on loopback, for anybody's BACnet or Modbus client"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
     "read": ("controls.point_commands:read", "look at points, as the controller or the wire shows them"),

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pyoxigraph as ox
 
+from twin.answers import Answers, rows
 from twin.errors import MissingError, SiteError
 from twin.state import write_whole
 from twin.words import Binding, Point
@@ -40,12 +42,8 @@ _TYPE = PREFIXES["rdf"] + "type"
 _REFERENCE = PREFIXES["ref"] + "hasExternalReference"
 _TYPE_IN_LINE = f" <{_TYPE}> ".encode()
 _PREFIX_LINES = re.compile(rb"(?:@prefix [^\n]*\n)*")
-_ESCAPED = re.compile(r"\\(.)")
-_EMPTY = "\0"  # an empty text, while an unbound variable is nothing at all; no literal holds this sign
-_UNUSUAL = re.compile(r'\\|""|"\^\^<|"@|[\t\n]<[a-z]+:')  # escapes, typed texts, languages and names of others: cell by cell
-_QUOTES = ("<", '"')
-_UNESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _QUERIES = Path(__file__).parent / "queries"
+OWN_CLASSES = Path(__file__).parent / "data" / "own_classes.ttl"  # below those of Brick, where it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Graph:
 
     def __init__(self, site: str, triples: Iterable[ox.Triple]) -> None:
         self.site = site
-        self._store = ox.Store()
+        self._store, self._answers = ox.Store(), Answers()
         self._store.extend(ox.Quad(t.subject, t.predicate, t.object) for t in triples)
         self._add_hierarchy()
 
@@ -101,7 +99,7 @@ class Graph:
     def _over(cls, site: str, store: ox.Store) -> "Graph":
         """A graph over triples that are in a store already."""
         graph = cls.__new__(cls)
-        graph.site, graph._store = site, store
+        graph.site, graph._store, graph._answers = site, store, Answers()
         graph._add_hierarchy()
         return graph
 
@@ -192,7 +190,8 @@ class Graph:
         Site nodes come back as keys, classes and units as local names, literals as text; a missing optional column is absent from its
         row; rows are sorted. ValueError for a query or class that does not exist, SiteError for a key that the twin does not have.
         """
-        return self._run(_bound(_query(query_name), query_name, {name: self._term(query_name, name, v) for name, v in bindings.items()}))
+        text = _bound(_query(query_name), query_name, {name: self._term(query_name, name, v) for name, v in bindings.items()})
+        return self._answers.of(text, self._run)
 
     def points(self) -> list[Point]:
         """Every point of the twin with its address. None is writable: only points.csv, which an engineer signs, makes one so."""
@@ -221,38 +220,9 @@ class Graph:
         """Rows by way of the engine's own text form: reading that is several times faster than asking for each term."""
         found = self._store.query(text, prefixes=PREFIXES)
         assert isinstance(found, ox.QuerySolutions)
-        names = [v.value for v in found.variables]
         body = found.serialize(format=ox.QueryResultsFormat.TSV)
         assert body is not None
-        rows = sorted(_rows(body.decode(), f"{_SITE}{self.site}#"))
-        return [
-            dict(zip(names, row, strict=True))
-            if all(row) and _EMPTY not in row
-            else {n: v.replace(_EMPTY, "") for n, v in zip(names, row, strict=True) if v}
-            for row in rows
-        ]
-
-
-def _rows(text: str, site: str) -> list[list[str]]:
-    """The cells of a result as callers see them. Tabs and line ends are escaped inside cells, so known names are cut everywhere at once."""
-    text = text[text.index("\n") :]
-    for start in (site, *PREFIXES.values()):
-        text = text.replace(f"\t<{start}", "\t<").replace(f"\n<{start}", "\n<")
-    lines = text.split("\n")[1:-1]
-    if _UNUSUAL.search(text):
-        return [[_plain(cell) for cell in line.split("\t")] for line in lines]
-    return [[cell[1:-1] if cell[:1] in _QUOTES else cell for cell in line.split("\t")] for line in lines]
-
-
-def _plain(cell: str) -> str:
-    """`<key>` as key, `<...#name>` as name, `"text"` as text, a bare number as it stands; an unbound variable is empty."""
-    if cell.startswith("<"):
-        value = cell[1:-1]
-        return value.rsplit("#", 1)[-1] if "#" in value else value.rsplit("/", 1)[-1]
-    if cell.startswith('"'):
-        literal = cell[1 : cell.rindex('"')] or _EMPTY
-        return _ESCAPED.sub(lambda found: _UNESCAPED.get(found[1], found[1]), literal) if "\\" in literal else literal
-    return cell
+        return rows([v.value for v in found.variables], body.decode(), [f"{_SITE}{self.site}#", *PREFIXES.values()])
 
 
 class _Writing:
@@ -295,7 +265,7 @@ def _type_first(line: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Ontology:
-    """What is needed of Brick and RealEstateCore: class names, their parents, and which are deprecated."""
+    """What is needed of Brick, RealEstateCore and our own classes below them: names, parents, and which are deprecated."""
 
     classes: frozenset[str]
     deprecated: frozenset[str]
@@ -322,11 +292,11 @@ class Ontology:
 
 @cache
 def brick() -> Ontology:
-    """Brick 1.5 from the brickschema package, read once for the process (a tenth of a second)."""
+    """Brick 1.5 from the brickschema package and our own classes below it, read once for the process (a tenth of a second)."""
     parents: dict[str, set[str]] = {}
     replaced: dict[str, str] = {}
     classes, deprecated, quads = set(), set(), []
-    for triple in ox.parse(path=str(ontology_file()), format=ox.RdfFormat.TURTLE):
+    for triple in chain.from_iterable(ox.parse(path=str(file), format=ox.RdfFormat.TURTLE) for file in (ontology_file(), OWN_CLASSES)):
         if not isinstance(triple.subject, ox.NamedNode):
             continue
         subject, predicate = prefixed(triple.subject.value), triple.predicate.value
@@ -378,11 +348,16 @@ def _bound(text: str, name: str, terms: Mapping[str, str]) -> str:
     return _BINDING.sub(lambda match: terms[match[1]], text)
 
 
+def class_name(text: str) -> str:
+    """A class as people write it (`VAV`, `brick:VAV`, `rec:Room`, `Sprinkler`) as `prefix:name`; without a prefix our own or Brick's."""
+    own = f"tw:{text}"
+    return text if ":" in text else own if own in brick().classes else f"brick:{text}"
+
+
 def _class(name: str) -> ox.NamedNode:
-    """`VAV` or `brick:VAV` or `rec:Room` as a node; the name must exist, or every answer would silently be empty."""
-    prefix, _, local = name.rpartition(":")
-    prefixed = f"{prefix or 'brick'}:{local}"
-    if not _CLASS_NAME.fullmatch(local) or prefixed not in brick().classes:
+    """A class as people write it as a node; the name must exist, or every answer would silently be empty."""
+    prefixed = class_name(name)
+    if not _CLASS_NAME.fullmatch(prefixed.rpartition(":")[2]) or prefixed not in brick().classes:
         raise ValueError(f"{name!r} is not a class of Brick {BRICK_VERSION}; look it up at https://ontology.brickschema.org")
     return _node("", prefixed)
 

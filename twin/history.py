@@ -1,6 +1,7 @@
 """The history of readings: hot rows in SQLite, read by several processes while one writes."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.Lock()  # a cycle adds from a thread of its own
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
@@ -26,6 +28,10 @@ class History:
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep readings; one that stands already (same point and time) stays as it is."""
         rows = [(_seconds(r.at), r.point, r.value, r.quality.value, r.reason.value) for r in readings]
+        with self._lock:
+            self._add(rows)
+
+    def _add(self, rows: list[tuple[float, str, float | None, str, str]]) -> None:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?,?,?,?,?)", rows)
@@ -38,18 +44,18 @@ class History:
 
     def latest(self) -> dict[str, Reading]:
         """The newest reading of every point."""
-        return {row[1]: _reading(row) for row in self._db.execute("SELECT at, point, value, quality, reason FROM latest")}
+        with self._lock:
+            return {row[1]: _reading(row) for row in self._db.execute("SELECT at, point, value, quality, reason FROM latest")}
 
     def series(self, point: str, start: datetime, end: datetime) -> list[Reading]:
         """Readings of one point from `start` to before `end`, oldest first."""
-        rows = self._db.execute(
-            "SELECT at, point, value, quality, reason FROM reading WHERE point = ? AND at >= ? AND at < ? ORDER BY at",
-            (point, _seconds(start), _seconds(end)),
-        )
-        return [_reading(row) for row in rows]
+        question = "SELECT at, point, value, quality, reason FROM reading WHERE point = ? AND at >= ? AND at < ? ORDER BY at"
+        with self._lock:
+            return [_reading(row) for row in self._db.execute(question, (point, _seconds(start), _seconds(end)))]
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
 
 _SCHEMA = """

@@ -6,6 +6,7 @@ One row per device and cycle for readings, one per command and per outcome. Kind
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,6 +72,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.RLock()  # a cycle appends from a thread of its own; no other thread may look into an open transaction
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
@@ -80,7 +82,10 @@ class Journal:
 
     def append(self, records: Iterable[Record]) -> int:
         """Write the records in one durable transaction; return the last row's number."""
-        wall = wall_now()
+        with self._lock:
+            return self._append(records, wall_now())
+
+    def _append(self, records: Iterable[Record], wall: datetime) -> int:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             number, chain = self._tip()
@@ -106,14 +111,16 @@ class Journal:
         """Rows later than `number`, oldest first; at most `most` of them."""
         marks = ",".join("?" * len(kinds))
         where = f" AND kind IN ({marks})" if kinds else ""
-        rows = self._db.execute(f"SELECT * FROM journal WHERE number > ?{where} ORDER BY number LIMIT ?", (number, *kinds, most))  # noqa: S608 (only '?' marks are put in)
-        return [_row(row) for row in rows]
+        with self._lock:
+            rows = self._db.execute(f"SELECT * FROM journal WHERE number > ?{where} ORDER BY number LIMIT ?", (number, *kinds, most))  # noqa: S608 (only '?' marks are put in)
+            return [_row(row) for row in rows]
 
     def latest(self, kinds: Sequence[str], most: int = 1) -> list[Row]:
         """The newest rows of these kinds, newest first."""
         marks = ",".join("?" * len(kinds))
-        rows = self._db.execute(f"SELECT * FROM journal WHERE kind IN ({marks}) ORDER BY number DESC LIMIT ?", (*kinds, most))  # noqa: S608 (only '?' marks are put in)
-        return [_row(row) for row in rows]
+        with self._lock:
+            rows = self._db.execute(f"SELECT * FROM journal WHERE kind IN ({marks}) ORDER BY number DESC LIMIT ?", (*kinds, most))  # noqa: S608 (only '?' marks are put in)
+            return [_row(row) for row in rows]
 
     def size(self) -> int:
         return self._tip()[0]
@@ -131,10 +138,12 @@ class Journal:
         return expected
 
     def close(self) -> None:
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def _tip(self) -> tuple[int, bytes]:
-        row = self._db.execute("SELECT number, hash FROM journal ORDER BY number DESC LIMIT 1").fetchone()
+        with self._lock:
+            row = self._db.execute("SELECT number, hash FROM journal ORDER BY number DESC LIMIT 1").fetchone()
         return (row[0], row[1]) if row else (0, _GENESIS)
 
 

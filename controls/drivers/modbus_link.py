@@ -141,6 +141,7 @@ class ModbusLink:
             self._way.answered = False
             why = await _tls_trouble(self._settings, self._answer_s) if self._settings.framing == "tls" else ""
             raise WireTimeout(f"{self._name}: no connection to {self.place}; {why or 'check cable, power and address'}")
+        _pass_over_unreadable(client.ctx)
         self._client = client
         return client
 
@@ -153,6 +154,19 @@ def _client(s: Connection, answer_s: float) -> Any:
         return AsyncModbusTlsClient(s.host, port=s.port, sslctx=_tls(s), **common)
     framer = FramerType.RTU if s.framing == "rtu_over_tcp" else FramerType.SOCKET
     return AsyncModbusTcpClient(s.host, port=s.port, framer=framer, **common)
+
+
+def _pass_over_unreadable(library: Any) -> None:
+    """A reply with a function that does not exist is passed over and the request times out: the library would raise into the loop."""
+    taken = library.callback_data
+
+    def take(data: bytes, addr: Any = None) -> int:
+        try:
+            return int(taken(data, addr))
+        except ModbusException:
+            return len(data)
+
+    library.callback_data = take
 
 
 def _tls(s: Connection) -> ssl.SSLContext:

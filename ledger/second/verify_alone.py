@@ -30,8 +30,9 @@ SAYS = {  # who signs which kinds; the first three rows lie open to every reader
     "members": "group.found member.join member.leave key.rotate policy.install",
     "owner": "device.enrol device.rotate device.suspend device.resume device.revoke device.calibrate device.replace",
     "log": "state refused gap",
-    "device": "device.seen reading.batch control.action control.mode control.refusal control.release twin.import baseline.reference "
-    "comfort.period emission.period saving.period alarm.raised alarm.acknowledged alarm.escalated alarm.cleared",
+    "device": "device.seen reading.batch control.action control.mode control.refusal control.release control.grant twin.import "
+    "twin.review baseline.reference comfort.period emission.period saving.period alarm.raised alarm.acknowledged alarm.escalated "
+    "alarm.cleared",
     "member": "declaration.made dispute.opened ruling access.read",
 }
 SIGNER = {kind: who for who, kinds in SAYS.items() for kind in kinds.split()}

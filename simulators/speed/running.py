@@ -10,8 +10,8 @@ from pathlib import Path
 from bim.importing import import_models
 from simulators.preparing import Period, assemble, make_twin, work_copy
 from simulators.running import RunningSite, RunReport
+from simulators.speed import bus, lying, recovery, sending
 from simulators.speed.figures import Figure, median_s, p95, times_s
-from simulators.speed_bus import bus_figures
 from twin.clock import wall_now
 from twin.graph import Graph
 from twin.site import Site, find_site, product_root
@@ -41,9 +41,24 @@ def demo_site(folder: Path) -> Iterator[Figure]:
     yield Figure(f"cycle over BACnet and Modbus, {points} points, p95", 1000 * p95(cycles_s), "ms", 500.0)
 
 
-def field_bus(_: Path) -> Iterator[Figure]:
-    """Reading and commanding many devices, other people's clients beside."""
-    yield from bus_figures()
+def bus_reading(_: Path) -> Iterator[Figure]:
+    """Reading many devices, other people's clients beside."""
+    yield from asyncio.run(bus.reading_figures())
+
+
+def bus_sending(_: Path) -> Iterator[Figure]:
+    """Commands while the bus is busy."""
+    yield from asyncio.run(sending.sending_figures())
+
+
+def bus_lies(frames: int) -> Iterator[Figure]:
+    """Devices that lie, and so many mutated frames."""
+    yield from asyncio.run(lying.lying_figures(frames))
+
+
+def bus_recovery(folder: Path) -> Iterator[Figure]:
+    """A gateway killed, a device back, leases ended."""
+    yield from asyncio.run(recovery.recovery_figures(folder))
 
 
 def _controlled_day(site: Site, state: StateFolder) -> RunReport:

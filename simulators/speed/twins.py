@@ -1,6 +1,6 @@
 """Speed of the twin: loading, named questions and our own shapes at 10,000 and 100,000 points, beside rdflib on the same graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +14,15 @@ WHOLE_SITE_LISTS = (
     "connections", "points_of", "points_without_unit", "storeys", "things", "unbound_points",
 )  # fmt: skip
 OF_A_CLASS = ("zone_points", "points_of")
-ONE_THING = {
-    "boxes_of": {"air_handler": "ahu_1"},
-    "downstream": {"source": "ahu_1"},
-    "upstream": {"target": "zone_5"},
-    "room_points": {"room": "r7"},
-    "storey_equipment": {"storey": "level_0"},
-    "about": {"node": "vav_3"},
-    "connection_points": {"connection": "b3"},
-    "handler_zone_points": {"air_handler": "ahu_1", "brick_class": "Zone_Air_Temperature_Sensor"},
+ONE_THING = {  # each run asks about another thing, since answers are kept
+    "boxes_of": {"air_handler": "ahu_{n}"},
+    "downstream": {"source": "ahu_{n}"},
+    "upstream": {"target": "zone_{n}"},
+    "room_points": {"room": "r{n}"},
+    "storey_equipment": {"storey": "level_{storey}"},
+    "about": {"node": "vav_{n}"},
+    "connection_points": {"connection": "b{n}"},
+    "handler_zone_points": {"air_handler": "ahu_{n}", "brick_class": "Zone_Air_Temperature_Sensor"},
 }
 _RDFLIB = """
 import rdflib
@@ -53,9 +53,9 @@ def shapes(_: Path) -> Iterator[Figure]:
 def _questions(folder: Path, points: int, one_ms: float, list_ms: float) -> Iterator[Figure]:
     file = folder / "twin.ttl"
     Graph.from_triples("large", large_twin(points)).write(file)
-    yield Figure(f"twin of {points:,} points loaded", median_s(3, lambda: Graph.read(file)), "s", 3.0)
+    yield Figure(f"twin of {points:,} points loaded", median_s(3, lambda: Graph.read(file)), "s", 3.0 * points / 10_000)
     graph = Graph.read(file)
-    worst = {name: p95(times_s(RUNS, partial(graph.ask, name, **words))) for name, words in ONE_THING.items()}
+    worst = {name: p95(_about_one(graph, name, words, points // 2_000)) for name, words in ONE_THING.items()}
     slowest = max(worst, key=lambda name: worst[name])
     peers = {}
     if points <= 10_000:  # rdflib needs minutes for the larger graph
@@ -66,8 +66,15 @@ def _questions(folder: Path, points: int, one_ms: float, list_ms: float) -> Iter
     )
     for name in WHOLE_SITE_LISTS:
         words = {"brick_class": "Zone_Air_Temperature_Sensor"} if name in OF_A_CLASS else {}
-        time = p95(times_s(RUNS // 4, partial(graph.ask, name, **words)))
-        yield Figure(f"whole-site list {name}, {points:,} points, p95", 1000 * time, "ms", list_ms)
+        ask = partial(graph.ask, name, **words)
+        first, again = times_s(1, ask)[0], p95(times_s(RUNS, ask))
+        yield Figure(f"whole-site list {name}, {points:,} points, p95", 1000 * again, "ms", list_ms, {"first asked": 1000 * first})
+
+
+def _about_one(graph: Graph, name: str, words: Mapping[str, str], storeys: int) -> list[float]:
+    """Seconds of one question about as many things as there are runs, sorted."""
+    told = [{key: word.format(n=n, storey=n % storeys) for key, word in words.items()} for n in range(1, RUNS + 1)]
+    return sorted(times_s(1, partial(graph.ask, name, **bindings))[0] for bindings in told)
 
 
 def large_twin(points: int) -> Iterator[Triple]:

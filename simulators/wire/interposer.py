@@ -60,10 +60,11 @@ class UdpInterposer:
         self._behind.clear()
         self._front = None
 
-    def inject(self, frame: bytes) -> None:
-        """Send a frame that the device never sent to everybody who asked it before, from the device's address."""
+    def inject(self, frame: bytes) -> int:
+        """Send a frame that the device never sent to everybody who asked it before, from the device's address; to how many."""
         for client in self.clients:
             self._send_back(client, frame)
+        return len(self.clients)
 
     def _from_client(self) -> None:
         while (received := _receive(self._front)) is not None:
@@ -175,6 +176,13 @@ class TcpInterposer:
         for writer in self._writers:
             writer.close()
         self._writers.clear()
+
+    def inject(self, frame: bytes) -> int:
+        """Send a frame that the server never sent over every open connection; over how many."""
+        open_ones = [writer for writer in self._writers if not writer.is_closing()]
+        for writer in open_ones:
+            writer.write(frame)
+        return len(open_ones)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -75,6 +75,11 @@ def other_function() -> Honest:
     return Edits(tuple(swapped), lambda _, answer: answer[:FUNCTION] + bytes([swapped[answer[FUNCTION]]]) + answer[START:])
 
 
+def no_function() -> Honest:
+    """The answer names a function that no device has."""
+    return Edits((*READS, *WRITES), lambda _, answer: answer[:FUNCTION] + b"\x63" + answer[START:])
+
+
 def coils_for_registers() -> Honest:
     """Bits come where registers were asked for."""
     return Edits((READ_HOLDING, READ_INPUT), lambda _, answer: answer[:FUNCTION] + b"\x01" + answer[START:])

@@ -2,7 +2,9 @@
 
 A real device would cost more than the client that is to be measured. So one device of each real stack (rusty-bacnet, pymodbus)
 is asked each question once, and all ports repeat its answer under the number of the new question. Writes are never repeated.
-Run as a process of its own: `python -m simulators.wire.replay`, a JSON object of numbers on standard input; it ends with that input.
+What can be commanded is never repeated either: it is asked anew. A flooding device tells one change over and over to whoever subscribed.
+Run as a process of its own: `python -m simulators.wire.replay`, a JSON object of numbers on standard input; it ends with that input,
+and says how many changes it told.
 """
 
 import asyncio
@@ -19,6 +21,10 @@ from rusty_bacnet import BACnetServer
 from simulators.wire.ports import LOOPBACK, broadcast_of, free_tcp_port, free_udp_port
 
 READ_PROPERTY, READ_MULTIPLE = 12, 14
+REQUEST, NOTICE = 0x00, 0x10  # confirmed, and unconfirmed
+SUBSCRIBE = 5
+SLOTS = (b"\x09\x57", b"\x19\x57")  # property priority-array as either question names it: somebody commands it, so no answer lasts
+FLOOD_TICK_S = 0.005
 MODBUS_READS = (1, 2, 3, 4)
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it would dump each request of a client that asks wrongly
 REGISTERS = 10_000
@@ -34,6 +40,7 @@ class Load:
     turnaround_s: float = 0.0
     silent: int = 0
     gateways: int = 0  # Modbus
+    flood: int = 0  # changes of value that the first device tells in a second, once somebody has subscribed
 
     def text(self) -> str:
         """As the process takes it."""
@@ -43,10 +50,11 @@ class Load:
 class _Device(asyncio.DatagramProtocol):
     """One BACnet port."""
 
-    def __init__(self, real: "_RealBacnet", turnaround_s: float, *, silent: bool) -> None:
+    def __init__(self, real: "_RealBacnet", load: Load, number: int) -> None:
         self._real = real
-        self._turnaround_s = turnaround_s
-        self._silent = silent
+        self._turnaround_s = load.turnaround_s
+        self._silent = number < load.silent
+        self._flood = load.flood if number == 0 else 0
         self._known: dict[bytes, bytes] = {}
         self._wire: Any = None
 
@@ -54,8 +62,10 @@ class _Device(asyncio.DatagramProtocol):
         self._wire = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        if self._silent or len(data) < 10 or data[6] & 0xF0:
+        if self._silent or len(data) < 10 or data[6] & 0xF0 != REQUEST:
             return  # only confirmed requests are answered
+        if self._flood and data[9] == SUBSCRIBE:
+            self._tell(addr)
         answer = self._known.get(data[9:])
         if answer is None:
             self._real.ask(data, lambda said: self._learned(data, said, addr))
@@ -63,7 +73,7 @@ class _Device(asyncio.DatagramProtocol):
             self._say(answer[:7] + data[8:9] + answer[8:], addr)
 
     def _learned(self, data: bytes, said: bytes, addr: Any) -> None:
-        if data[9] in (READ_PROPERTY, READ_MULTIPLE) and said[6] == 0x30:
+        if data[9] in (READ_PROPERTY, READ_MULTIPLE) and said[6] == 0x30 and not any(s in data for s in SLOTS):
             self._known[data[9:]] = said
         self._say(said, addr)
 
@@ -73,11 +83,29 @@ class _Device(asyncio.DatagramProtocol):
         else:
             self._wire.sendto(answer, addr)
 
+    def _tell(self, addr: Any) -> None:
+        """Flood whoever subscribed, and go on until the process ends."""
+        rate, self._flood = self._flood, 0
+
+        async def flood() -> None:
+            begun, told = asyncio.get_running_loop().time(), 0
+            while True:
+                await asyncio.sleep(FLOOD_TICK_S)
+                due = int(rate * (asyncio.get_running_loop().time() - begun))
+                for _ in range(due - told if self._real.notice else 0):
+                    self._wire.sendto(self._real.notice, addr)
+                    self._real.told += 1
+                told = due
+
+        _keep.append(asyncio.ensure_future(flood()))
+
 
 class _RealBacnet(asyncio.DatagramProtocol):
     """The one real device, asked by invoke ids of our own."""
 
     def __init__(self) -> None:
+        self.notice = b""  # the latest change that it told
+        self.told = 0  # ... and how often the flooding device has repeated it
         self._waiting: dict[int, tuple[int, Any]] = {}
         self._next = 0
         self._wire: Any = None
@@ -91,12 +119,15 @@ class _RealBacnet(asyncio.DatagramProtocol):
         self._wire.sendto(data[:8] + bytes([self._next]) + data[9:])
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
+        if data[6] & 0xF0 == NOTICE:
+            self.notice = data
+            return
         own, then = self._waiting.pop(data[7], (0, None))
         if then:
             then(data[:7] + bytes([own]) + data[8:])
 
 
-async def _bacnet_ports(load: Load) -> list[int]:
+async def _bacnet_ports(load: Load, real: _RealBacnet) -> list[int]:
     real_port = free_udp_port()
     server = BACnetServer(
         1, "load", interface=LOOPBACK, port=real_port, broadcast_address=broadcast_of(LOOPBACK), share_port_by_address=True
@@ -107,14 +138,10 @@ async def _bacnet_ports(load: Load) -> list[int]:
     await server.start()
     _keep.append(server)
     loop = asyncio.get_running_loop()
-    _, real = await loop.create_datagram_endpoint(_RealBacnet, remote_addr=(LOOPBACK, real_port))
+    await loop.create_datagram_endpoint(lambda: real, remote_addr=(LOOPBACK, real_port))
     ports = []
     for n in range(load.devices):
-        silent = n < load.silent
-        wire, _ = await loop.create_datagram_endpoint(
-            lambda silent=silent: _Device(real, load.turnaround_s, silent=silent),  # type: ignore[misc]
-            local_addr=(LOOPBACK, 0),
-        )
+        wire, _ = await loop.create_datagram_endpoint(lambda n=n: _Device(real, load, n), local_addr=(LOOPBACK, 0))  # type: ignore[misc]
         ports.append(wire.get_extra_info("sockname")[1])
     return ports
 
@@ -170,10 +197,12 @@ _keep: list[Any] = []  # what must live as long as the process
 
 
 async def _serve(load: Load) -> None:
-    ports = {"bacnet": await _bacnet_ports(load) if load.devices else [], "modbus": await _modbus_ports(load)}
+    real = _RealBacnet()
+    ports = {"bacnet": await _bacnet_ports(load, real) if load.devices else [], "modbus": await _modbus_ports(load)}
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    sys.stdout.write(f"{real.told}\n")
 
 
 if __name__ == "__main__":

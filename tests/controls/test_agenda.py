@@ -30,5 +30,14 @@ def test_being_late_for_good_is_told_once_and_so_is_being_on_time_again():
     assert told == ["", "", "late", "", "on_time", ""]
 
 
+def test_who_has_returned_is_asked_at_once_and_nobody_is_made_to_wait_longer():
+    agenda = Agenda({FLOOR: 5, PLANT: 30}, 0)
+    for job in agenda.take(0):
+        agenda.done(job, 1)
+    agenda.hurry("plant", 3)
+    agenda.hurry("floor", 99)
+    assert (agenda.take(2), agenda.take(3), agenda.take(5)) == ([], [PLANT], [FLOOR])
+
+
 def test_each_class_has_its_rate_and_an_unknown_one_is_normal():
     assert [rate_of(c) for c in ("Electric_Power_Sensor", "Outside_Air_Temperature_Sensor", "Nothing_Known")] == [FAST, SLOW, NORMAL]

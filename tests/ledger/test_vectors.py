@@ -4,7 +4,7 @@ Provenance: vectors/version_1.json was written on 2026-11-23 by `python tests/le
 keys and texts below, with ledger format 1 and cryptography 50.0.2. ECDSA here is deterministic (RFC 6979), so the same
 code gives the same bytes. A change of these bytes is a new version of the format, never an edit of this file.
 vectors/version_1.bundle with version_1.trust.json and version_1.seen is a whole group, made by the same run; its keys
-were random and are gone.
+were random and are gone. vectors/version_1_later.json holds the kinds that came to version 1 after that day, made the same way.
 """
 
 import json
@@ -46,6 +46,20 @@ FIELDS = {
     "reading.batch": {"em_main.energy": [1767598200000, 123456789, "good"], "ahu_1.sa_t": [1767598200000, -215, "stale"]},
     "control.action": {"point": "ahu_1.sa_t_sp", "asked": 1550, "before": 1280, "until": 1767599100000, "why": "\u51b7\u5374 reset"},
     "emission.period": {"factor": "CN-EAST-2022", "energy_wh": 123456789, "grams": 70320987},
+    "control.grant": {
+        "by": "chen",
+        "key": "p256:x",
+        "signed": "2026-01-05",
+        "until": "",
+        "points": ["ahu_1.sa_t_sp"],
+        "sha256": b"\x06" * 32,
+    },
+    "twin.review": {
+        "header": "bacnet:ddc_1/analog-output,4",
+        "decision": {"point": "vav_1.dmp", "writable": True},
+        "by": "chen",
+        "why": "saw it",
+    },
     "alarm.raised": {"contract": "overload", "level": "warn", "watts": 135000},
     "ruling": {"dispute": 3, "upheld": True, "reason": None},
     "state": {"members": b"\x01" * 32, "contracts": {}, "checkpoint": b"\x02" * 32, "sources": {"owner": [1, b"\x03" * 32, 1780300800000]}},
@@ -63,19 +77,26 @@ SIGNERS = {
 def make_vectors() -> dict[str, object]:
     founding = _founding()
     group = founding.entry.hash
-    kinds = {"group.found": founding, **{kind: _entry(group, kind) for kind in KINDS if kind != "group.found"}}
+    kinds = {"group.found": founding, **{kind: _entry(group, kind) for kind in FIRST if kind != "group.found"}}
     leaves = [signed.entry.hash for signed in kinds.values()]
     note = sign_checkpoint(Checkpoint(f"wattproof/{group.hex()}", len(leaves), root_of(leaves)), LOG_KEY)
     note = note.plus(cosign(note, "government/witness/riverside", WITNESS_KEY, 1_780_300_800))
     return {
-        "kinds": {
-            kind: {"entry": signed.entry.encode().hex(), "body": signed.body.encode().hex(), "hash": signed.entry.hash.hex()}
-            for kind, signed in kinds.items()
-        },
+        "kinds": {kind: _frozen(signed) for kind, signed in kinds.items()},
         "keys": {"owner": OWNER_KEY.public.text, "log": LOG_KEY.public.text, "witness": WITNESS_KEY.public.text},
         "note": note.signed,
         "inclusion": [hash_.hex() for hash_ in make_inclusion(5, len(leaves), range_hash_of(leaves))],
     }
+
+
+def make_later() -> dict[str, object]:
+    """The kinds that version 1 got after its first vectors were frozen."""
+    group = _founding().entry.hash
+    return {"kinds": {kind: _frozen(_entry(group, kind)) for kind in KINDS if kind not in FIRST}}
+
+
+def _frozen(signed: Signed) -> dict[str, str]:
+    return {"entry": signed.entry.encode().hex(), "body": signed.body.encode().hex(), "hash": signed.entry.hash.hex()}
 
 
 def _founding() -> Signed:
@@ -100,16 +121,20 @@ def _entry(group: bytes, kind: str) -> Signed:
     return Source(signer, group, name, 4, b"\x08" * 32, simulated=True, secret=SECRET).entry(kind, fields, AT, WALL)
 
 
-VECTORS = json.loads((FOLDER / "version_1.json").read_text(encoding="utf-8")) if (FOLDER / "version_1.json").exists() else {"kinds": {}}
+VECTORS, LATER = (
+    json.loads((FOLDER / name).read_text(encoding="utf-8")) if (FOLDER / name).exists() else {"kinds": {}}
+    for name in ("version_1.json", "version_1_later.json")
+)
+FIRST = tuple(VECTORS["kinds"] or KINDS)
 
 
 def test_every_kind_has_a_vector() -> None:
-    assert sorted(VECTORS["kinds"]) == sorted(KINDS)
+    assert sorted([*VECTORS["kinds"], *LATER["kinds"]]) == sorted(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_frozen_bytes_read_and_hash_as_they_did(kind: str) -> None:
-    vector = VECTORS["kinds"][kind]
+    vector = {**VECTORS["kinds"], **LATER["kinds"]}[kind]
     entry, body = Entry.decode(bytes.fromhex(vector["entry"])), Body.decode(bytes.fromhex(vector["body"]))
 
     assert entry.kind == kind
@@ -126,6 +151,7 @@ def _keys(kind: str) -> list[PublicKey]:
 
 def test_the_same_code_makes_the_same_bytes() -> None:
     assert make_vectors() == VECTORS
+    assert make_later() == LATER
 
 
 def test_the_frozen_founding_makes_the_group_s_name() -> None:
@@ -191,4 +217,5 @@ def make_bundle_vector(folder: Path) -> str:
 
 if __name__ == "__main__":
     (FOLDER / "version_1.json").write_text(json.dumps(make_vectors(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (FOLDER / "version_1_later.json").write_text(json.dumps(make_later(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.stdout.write(f"root of the bundle: {make_bundle_vector(FOLDER)}\n")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -87,3 +88,19 @@ def test_a_journal_that_cannot_be_opened_says_so(tmp_path):
 
     with pytest.raises(StateError, match="the journal cannot be opened"):
         Journal(tmp_path / "journal.db")
+
+
+def test_nobody_sees_half_of_what_another_thread_is_writing(journal):
+    seen: set[int] = set()
+
+    def write() -> None:
+        for _ in range(40):
+            journal.append(Record("score", AT, {"n": n}) for n in range(50))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    while writing.is_alive():
+        seen |= {journal.size() % 50, len(journal.after(0, most=10_000)) % 50}
+    writing.join()
+    assert seen <= {0}
+    assert journal.check() == journal.size() == 2000

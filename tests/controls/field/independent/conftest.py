@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledger.site_commands import grant, sign
-from simulators.speed_peers import install_node_bacnet
+from simulators.speed.peers import install_node_bacnet
 from simulators.wire.ports import free_tcp_port, free_udp_port
 from twin import cli
 from twin.clock import monotonic_s
