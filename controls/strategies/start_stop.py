@@ -176,6 +176,8 @@ def lead_needs(handler: AirHandlerSeen, band: Band, rh_percent_max: float, tunin
     heating, cooling = band
     cold_h = tuning.lead_h_per_k_cold * max(0.0, heating - tuning.lead_slack_k - min(temperatures))
     warm_h = tuning.lead_h_per_k_warm * max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
-    rh_percent = max((z.rh_percent for z in handler.zones if z.rh_percent is not None), default=0.0)
+    # A coil dries a room only while it cools it; boxes bring dry air at any temperature of their rooms
+    dryable = [z for z in handler.zones if z.zone.minimum_flow or (z.temperature_c or 0.0) > cooling - tuning.drying_k]
+    rh_percent = max((z.rh_percent for z in dryable if z.rh_percent is not None), default=0.0)
     humid_h = tuning.lead_h_humid_max * rising(rh_percent, rh_percent_max - tuning.humid_percent, rh_percent_max + tuning.humid_percent)
     return min(cold_h, tuning.lead_h_cold_max), min(warm_h, tuning.lead_h_warm_max), humid_h
