@@ -53,6 +53,9 @@ def make_chunk(rows: list[Row], unanswered: set[str], now: datetime) -> Chunk | 
             chunk.batch.append(row)
         elif row.kind == "record":
             chunk.records.append(_bytes(row.body["record"]))
+        elif row.kind == "request" and "record" in row.body:
+            chunk.flush()
+            chunk.said.append(_bytes(str(row.body["record"])))  # what a person signed goes in before the command that follows from it
         elif row.kind not in NOT_SEALED:
             _state(chunk, row, outcomes, unanswered)
     chunk.flush()

@@ -7,6 +7,8 @@ worth amount x 10^exponent. The field `#journal` tells what an entry was made fr
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ledger.cbor import Value
@@ -21,6 +23,7 @@ MILLI = 1000
 AMOUNT_MAX = 1 << 53  # what every reader of JSON can show exactly; no meter of a building comes near
 TEXT_CHARS_MAX = 400
 HOUR_MS = 3_600_000
+SOFTWARE_FIELD = "software"  # which version of the product's rules decided
 UNANSWERED = "unanswered"  # no outcome came in time: the command is sealed all the same
 
 
@@ -73,7 +76,16 @@ def action(command: Row, outcome: Row | None) -> tuple[str, Fields]:
         "inputs_milli": {text(name): milli(value) for name, value in body.get("inputs", {}).items()},
     }
     who = [("id", text(body["id"])), ("point", text(body["point"])), ("by", text(body["by"])), ("why", text(body["why"]))]
-    return "control.action", [*who, ("asked", asked), ("outcome", _held(outcome))]
+    return "control.action", [*who, (SOFTWARE_FIELD, software()), ("asked", asked), ("outcome", _held(outcome))]
+
+
+@cache
+def software() -> str:
+    """The version of the rules that run here, as grants may name it."""
+    try:
+        return version("wattproof")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def late_outcome(outcome: Row) -> tuple[str, Fields]:
