@@ -1,7 +1,6 @@
 """Commands of the controls: run a real site by the wall clock, and give a building back."""
 
 import asyncio
-import gc
 import getpass
 import json
 import logging
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from controls.collecting import settle
 from controls.cycle import Cycle, CycleReport
 from controls.forecast import OccupancyForecast
 from controls.strategies import Strategy, find_strategies
@@ -128,7 +128,6 @@ async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, hi
     read_only = not book.writable
     cycle = Cycle(config, graph, book, journal, history, with_ports(config.connections), WallClock(), strategies, read_only=read_only)
     stop = asyncio.Event()
-    gc.freeze()  # twin and libraries stay as long as the process: the collector need not look at them between any two scans
     with _told_to_stop(stop.set):
         return await control(cycle, config.cycle.step_s, stop)
 
@@ -140,6 +139,7 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
     watcher: asyncio.Task[None] | None = None
     try:
         await cycle.open()
+        settle()
         watcher = asyncio.create_task(cycle.watch())
         due = monotonic_s()
         while not stop.is_set() and not watcher.done():
