@@ -24,13 +24,15 @@ class Outcome:
     journal_body: Mapping[str, object]
 
 
-def import_apart(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None) -> Outcome:
+def import_apart(
+    paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None, readiness: bool = False
+) -> Outcome:
     """`import_models` in a child. Nothing is written when it dies; ModelError says so."""
     # A fork has the libraries loaded already; elsewhere than on Linux it is not safe, and a fresh process costs a second.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         try:
-            return pool.submit(_import, tuple(paths), out, site_name, mesh, beside).result()
+            return pool.submit(_import, tuple(paths), out, site_name, mesh, beside, readiness).result()
         except BrokenProcessPool:
             names = ", ".join(path.name for path in paths)
             raise ModelError(
@@ -39,6 +41,6 @@ def import_apart(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = 
             ) from None
 
 
-def _import(paths: Sequence[Path], out: Path, site_name: str, mesh: bool, beside: Beside | None) -> Outcome:
-    done = import_models(paths, out, site_name, mesh, beside)
+def _import(paths: Sequence[Path], out: Path, site_name: str, mesh: bool, beside: Beside | None, readiness: bool) -> Outcome:
+    done = import_models(paths, out, site_name, mesh, beside, readiness)
     return Outcome(done.graph.site, done.counts, done.report, done.models, done.journal_body())

@@ -7,7 +7,8 @@ from enum import StrEnum
 from bim import tables
 from bim.inventory import Element, Ref
 from bim.named import NameVerdict, mentioned, named, part_by_name, passive_by_name, protected_by_name, qualified, spoken
-from twin.graph import brick
+from twin.graph import brick, class_name
+from twin.life_safety import by_class
 
 CONFIDENCE = {"direct": 0.9, "generic": 0.6, "weak": 0.4}
 CONFIDENCE_STATED = 1.0
@@ -16,9 +17,9 @@ CONFIDENCE_SYSTEM = 0.3  # how much of the remaining doubt a system or medium ta
 BORROWED = 0.8  # a class that only a property set's name tells counts this much of the same class stated
 CONTRADICTED = 0.6  # what is left of a confidence when other evidence speaks against it
 _CONTROL_TYPES = ("IfcSensor", "IfcActuator", "IfcController", "IfcAlarm", "IfcFlowInstrument", "IfcUnitaryControlElement")
-_CONTROL_CLASSES = tuple(
-    f"brick:{name}" for name in ("Point", "Sensor_Equipment", "Controller", "Thermostat", "Fire_Safety_Equipment", "Security_Equipment",
-    "Weather_Station", "Interface", "Gateway")
+_CONTROL_CLASSES = (
+    "brick:Point", "brick:Sensor_Equipment", "brick:Controller", "brick:Thermostat", "brick:Fire_Safety_Equipment",
+    "brick:Security_Equipment", "brick:Weather_Station", "brick:Interface", "brick:Gateway", "tw:Actuator", "tw:Gas_Detection_Panel",
 )  # fmt: skip
 REVIEW_BELOW = 0.6  # a weak row, an ambiguous name, contradicting evidence or nothing at all: a person must look
 
@@ -72,9 +73,9 @@ def ifc_type(element: Element) -> str:
 
 
 def _stated(element: Element) -> Classified | None:
-    """A classification reference to Brick; an unknown or deprecated name is no evidence."""
-    name = f"brick:{element.stated_class.removeprefix('brick:')}"
-    if not element.stated_class or name not in brick().classes or name in brick().deprecated:
+    """A classification reference to a class of Brick or of ours below it; an unknown or deprecated name is no evidence."""
+    name = class_name(element.stated_class)
+    if not element.stated_class or name not in brick().classes or name in brick().deprecated or name.startswith("rec:"):
         return None
     row = _row(element)
     return _mapped(element, _Opinion(name, "stated", CONFIDENCE_STATED, "class stated in the model"), row.domain if row else "")
@@ -86,7 +87,7 @@ def _passive(element: Element) -> Classified | None:
     if row is not None and not row.brick:
         return _left_out(element, row.domain, row.note or f"{row.ifc} is not in a twin", "skip")
     if row is not None:
-        part = part_by_name(spoken(element)) if row.match == "generic" and not _is_control(element) else None
+        part = part_by_name(spoken(element)) if row.match in ("generic", "weak") and not _is_control(element) else None
         return _left_out(element, "passive", f"{part[0]}: name contains {part[1]!r}", "passive") if part else None
     for name in (*element.ancestors, element.type_class):
         if name in tables.passive():
@@ -114,10 +115,10 @@ def _weighed(element: Element) -> Classified | None:
 
 def _by_class(element: Element) -> _Opinion | None:
     row = _row(element)
-    evidence, share = "table row", 1.0
+    evidence, share = "IFC class", 1.0
     if row is None:
         row = next((tables.mapping()[c, ""] for c in element.pset_classes if (c, "") in tables.mapping()), None)
-        evidence, share = "property set as of", BORROWED
+        evidence, share = "a property set made for", BORROWED
     if row is None or not row.brick:
         return None
     value = f".{row.predefined}" if row.predefined else ""
@@ -167,7 +168,7 @@ def _is_control(element: Element) -> bool:
 
 
 def _fits_control(name: str) -> bool:
-    return any(brick().is_a(name, top) for top in _CONTROL_CLASSES) or name == "brick:Equipment"
+    return any(brick().is_a(name, top) for top in _CONTROL_CLASSES)
 
 
 def _agree(one: str, other: str) -> bool:
@@ -187,7 +188,7 @@ def _together(one: _Opinion | None, other: _Opinion | None) -> _Opinion | None:
     confidence = round(min(wins.confidence, CONFIDENCE["direct"]) * CONTRADICTED, 2)
     if strong_word and one.match in ("generic", "weak"):
         confidence = round(wins.confidence * BORROWED, 2)
-    return replace(wins, confidence=confidence, evidence=f"{wins.evidence}, against {loses.evidence} ({_short(loses.brick)})")
+    return replace(wins, confidence=confidence, evidence=f"{wins.evidence}; against it: {loses.evidence} ({_short(loses.brick)})")
 
 
 def _narrows(narrow: str, wide: str) -> bool:
@@ -259,9 +260,7 @@ def _protection(element: Element, name: str = "") -> str:
             return rule.reason
     if reason := protected_by_name(spoken(element)):
         return reason
-    if name and any(brick().is_a(name, top) for top in ("brick:Fire_Safety_Equipment", "brick:Fire_Sensor", "brick:Pressurization_Fan")):
-        return "fire safety by its class"
-    return ""
+    return by_class(name) if name else ""
 
 
 def _most_telling(element: Element) -> str:

@@ -26,6 +26,9 @@ def import_(
     what: Annotated[list[str], typer.Argument(metavar="SITE | FILE...", help="A site (name or folder), or IFC files together with --out.")],
     out: Annotated[Path | None, typer.Option(help="Folder for twin, plan, reports and review.toml, when files are given.")] = None,
     mesh: Annotated[bool, typer.Option("--mesh", help="Write the rooms' bodies too, as rooms.glb (glTF 2.0) for a 3D view.")] = False,
+    readiness: Annotated[
+        bool, typer.Option("--readiness", help="Check readiness of models over 20 MB too (100 MB: half a minute).")
+    ] = False,
     scan: Annotated[Path | None, typer.Option(help="A scan.json of `wattproof discover`; a site's own is found by itself.")] = None,
     state: Annotated[
         str | None, typer.Option("--state", help="where the site's state lives (default: WATTPROOF_STATE, else ~/.local/state/wattproof)")
@@ -36,7 +39,10 @@ def import_(
     if out is not None and len(what) == 1 and what[0].lower().endswith(".ttl"):
         _adopt(Path(what[0]), out, as_json)
         return
-    imported = _import_files([Path(w) for w in what], out, scan, mesh) if out is not None else _import_site(what, scan, state, mesh)
+    if out is not None:
+        imported = _import_files([Path(w) for w in what], out, scan, mesh=mesh, readiness=readiness)
+    else:
+        imported = _import_site(what, scan, state, mesh=mesh, readiness=readiness)
     if as_json:
         print(json.dumps(imported.counts, ensure_ascii=False))
     else:
@@ -63,7 +69,7 @@ def _adopt(model: Path, out: Path, as_json: bool) -> None:
         print(f"  note: {note}", file=sys.stderr)
 
 
-def _import_site(what: list[str], scan: Path | None, state: str | None, mesh: bool) -> Outcome:
+def _import_site(what: list[str], scan: Path | None, state: str | None, **extras: bool) -> Outcome:
     if len(what) != 1:
         raise SiteError(f"got {len(what)} names; give one site, or IFC files together with --out DIR")
     if what[0].lower().endswith(".ifc"):
@@ -71,14 +77,14 @@ def _import_site(what: list[str], scan: Path | None, state: str | None, mesh: bo
     site = load_site(find_site(what[0]))
     folder = StateFolder(state_root(state, site)).site(site.name)
     found = read_scan(_existing(scan) or folder / FILE_NAME)
-    imported = import_apart(site.models, site.folder, site.name, mesh, Beside(found, _with_history(folder)))
+    imported = import_apart(site.models, site.folder, site.name, beside=Beside(found, _with_history(folder)), **extras)
     write_down(site, folder, "import", dict(imported.journal_body))
     return imported
 
 
-def _import_files(paths: list[Path], out: Path, scan: Path | None, mesh: bool) -> Outcome:
+def _import_files(paths: list[Path], out: Path, scan: Path | None, **extras: bool) -> Outcome:
     found = read_scan(_existing(scan) or out / FILE_NAME)
-    return import_apart(paths, out, slug(out.resolve().name), mesh, Beside(found))
+    return import_apart(paths, out, slug(out.resolve().name), beside=Beside(found), **extras)
 
 
 def _existing(scan: Path | None) -> Path | None:
@@ -87,11 +93,12 @@ def _existing(scan: Path | None) -> Path | None:
     return scan
 
 
-def write_down(site: Site, folder: Path, kind: str, body: dict[str, object]) -> None:
-    """One row into the site's journal. A simulated site's clock stands where its last run left it; wall time would be years away."""
+def write_down(site: Site, folder: Path, kind: str, *bodies: dict[str, object]) -> None:
+    """Rows of one kind into the site's journal. A simulated site's clock stands where its last run left it."""
     journal = Journal(folder / "journal.db")
     last = journal.after(journal.size() - 1) if site.simulated and journal.size() else []
-    journal.append([Record(kind, last[0].at if last else wall_now(), body)])
+    at = last[0].at if last else wall_now()
+    journal.append(Record(kind, at, body) for body in bodies)
     journal.close()
 
 
@@ -119,6 +126,8 @@ def _tell(imported: Outcome) -> None:
     kinds = ("added", "removed", "moved", "changed", "retired")
     if any(counts[name] for name in kinds):
         print("  since the last import: " + ", ".join(f"{counts[name]} {name}" for name in kinds))
+    if "readiness" not in imported.report:
+        print("  readiness not checked, the models are over 20 MB; import with --readiness")
     if counts["review"]:
         print(f"  look at report.html; decide with `wattproof review` or from {PROPOSALS}")
     for warning in imported.report["warnings"]:

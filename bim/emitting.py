@@ -8,18 +8,9 @@ from bim.inventory import Element, Place, Ref
 from bim.placing import Placement
 from bim.points import FoundPoint
 from twin.graph import Text, Triple, brick
+from twin.own_classes import declaration
 
 PLACE_CLASS = {"site": "rec:Site", "building": "rec:Building", "storey": "rec:Level", "space": "rec:Room"}
-_MODBUS_CLASS: list[Triple] = [
-    ("tw:ModbusReference", "rdf:type", "owl:Class"),
-    ("tw:ModbusReference", "rdfs:subClassOf", "ref:ExternalReference"),
-    ("tw:ModbusReference", "rdfs:label", Text("Modbus reference")),
-    (
-        "tw:ModbusReference",
-        "skos:definition",
-        Text("Where a point lives in a Modbus unit: connection, unit, table, register and data type."),
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -70,6 +61,7 @@ def group_triples(key: str, kind: str, name: str, ifc_class: str, members: Itera
     """A zone of rooms or a system of equipment."""
     node = f"site:{key}"
     yield node, "rdf:type", kind
+    yield from declaration(kind)
     yield node, "rdfs:label", Text(name or key)
     yield node, "tw:ifcType", Text(ifc_class)
     link = "rec:includes" if brick().is_a(kind, "brick:System") else "rec:hasPart"
@@ -81,6 +73,7 @@ def equipment_triples(element: Element, verdict: Classified, key: str, location:
     """A piece of equipment with its evidence; an unmapped one is kept, with the reason."""
     node = f"site:{key}"
     yield node, "rdf:type", verdict.brick
+    yield from declaration(verdict.brick)
     yield node, "rdfs:label", Text(element.name or key)
     yield node, "tw:ifcType", Text(ifc_type(element))
     yield from _evidence(node, verdict)
@@ -130,7 +123,7 @@ def _address_triples(point: FoundPoint, key: str) -> Iterator[Triple]:
         yield node, "tw:confidence", _number(address.confidence)
     if address.text.startswith("modbus:"):
         yield node, "rdf:type", "tw:ModbusReference"
-        yield from _MODBUS_CLASS
+        yield from declaration("tw:ModbusReference")
         return
     yield node, "rdf:type", "ref:BACnetReference"
     yield node, "bacnet:object-identifier", Text(address.text.rsplit("/", 1)[1])

@@ -4,18 +4,19 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from shapely.errors import ShapelyError
 
+from bim.aside import Later, aside
 from bim.binding import Addressed, bind_points
 from bim.classifying import Coverage
 from bim.comparing import Changes, Thing, compare, kept_keys, retire, retired_triples, things_of
 from bim.opening import DAMAGED, Model, open_model
 from bim.placing import LOW_CONFIDENCE
-from bim.proposals import FIRST_REVIEW, proposals_text, review
+from bim.proposals import FIRST_REVIEW, elements_decided, proposals_text, review
 from bim.readiness import check, is_quick
 from bim.reading import ReadModels, read_models
 from bim.reporting import Report, bodies, plan_of, report_of
@@ -32,7 +33,7 @@ from twin.scans import FILE_NAME, Scan, read_scan
 from twin.shapes import validate
 from twin.state import write_all_whole
 
-IMPORTER_VERSION = "3"  # stands in twin.ttl; goes up when the same model would give another twin
+IMPORTER_VERSION = "4"  # stands in twin.ttl; goes up when the same model would give another twin
 PROPOSALS = "review.proposals.toml"
 
 
@@ -60,15 +61,29 @@ class Beside:
     with_history: Collection[str] = field(default=())
 
 
-def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None) -> Imported:
-    """Read the models as one site and write everything into `out`. Nothing is written if anything fails."""
+def import_models(
+    paths: Sequence[Path], out: Path, site_name: str, mesh: bool = False, beside: Beside | None = None, readiness: bool = False
+) -> Imported:
+    """Read the models as one site and write everything into `out`. Nothing is written if anything fails.
+
+    `mesh` writes the rooms' bodies too; `readiness` checks models of any size, where only quick checks are made without being asked.
+    """
     start_s = monotonic_s()
     if not paths:
         raise ModelError(f"{site_name}: no IFC model given; put .ifc files into the site's models folder")
     if out.exists() and not out.is_dir():
         raise StateError(f"{out}: cannot be written into, it is a file; give a folder")
     beside = beside or Beside(read_scan(out / FILE_NAME))
-    models = [open_model(path) for path in paths]
+    models = _each_once([open_model(path) for path in paths])
+    wanted = readiness or is_quick(models)
+    with aside(lambda: check(models).body() if wanted else None) as ready:
+        done = _import(models, out, site_name, mesh, beside, ready)
+    return replace(done, counts={**done.counts, "seconds": round(monotonic_s() - start_s, 3)})
+
+
+def _import(
+    models: Sequence[Model], out: Path, site_name: str, mesh: bool, beside: Beside, ready: Later[dict[str, Any] | None]
+) -> Imported:
     before = things_of(_earlier(out / "twin.ttl", site_name))
     decisions = read_decisions(out / "review.toml")
     sheet = {row["point"]: row for _, row in point_rows(out / "points.csv")}
@@ -84,10 +99,12 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     stated = [{"file": file, "sha256": m.sha256, "schema": m.schema} for file, m in zip(files, models, strict=True)]
     waiting = review(addressed, decisions)
     plan, counts = plan_of(addressed.reading), counts_of(addressed, models, len(findings), changes, len(waiting))
-    warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph)]
+    readiness, unready = _readiness(ready)
+    warnings = [*_idle(decisions, addressed), *_lost_rows(out / "points.csv", graph), *unready]
     report = report_of(Report(site_name, stated, IMPORTER_VERSION, addressed, counts, findings, changes, warnings, waiting, beside.scan))
-    if is_quick(models):
-        report["readiness"] = check(models).body()
+    report["decided"] = elements_decided(addressed.reading, decisions)
+    if readiness is not None:
+        report["readiness"] = readiness
     contents = {
         out / "twin.ttl": graph.turtle(_header(stated)),
         out / "plan.json": _json(plan),
@@ -100,8 +117,24 @@ def import_models(paths: Sequence[Path], out: Path, site_name: str, mesh: bool =
     if not (out / "review.toml").exists():
         contents[out / "review.toml"] = FIRST_REVIEW.encode()
     write_all_whole(contents)
-    seconds = round(monotonic_s() - start_s, 3)
-    return Imported(graph, plan, report, counts | {"seconds": seconds}, stated, _sha256(out / "review.toml"))
+    return Imported(graph, plan, report, counts, stated, _sha256(out / "review.toml"))
+
+
+def _readiness(ready: Later[dict[str, Any] | None]) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the models lack, or the sentence that it could not be found out: readiness informs and never blocks."""
+    try:
+        return ready.result(), []
+    except EOFError:
+        return None, ["the readiness check crashed the IFC library, so a reference in a model is damaged; the twin was made without it"]
+
+
+def _each_once(models: list[Model]) -> list[Model]:
+    """The models; ModelError when two files are the same, which would put everything there twice."""
+    first: dict[str, Path] = {}
+    for model in models:
+        if (other := first.setdefault(model.sha256, model.path)) is not model.path:
+            raise ModelError(f"{model.path}: the same file as {other}, byte by byte; give each model once")
+    return models
 
 
 def _read(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:

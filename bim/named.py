@@ -7,9 +7,12 @@ from functools import cache, lru_cache
 from bim import tables
 from bim.inventory import Element
 from bim.naming import Found, Words, head, segments
+from bim.plant_keys import words_of_key
+from twin.graph import brick
 
 _KEPT = 50_000  # judged names; a model of a hundred thousand elements repeats a few thousand
 _TAG_LETTERS = 4  # AHU, VAV, FCU, CRAC
+_SHORT_WORDS = frozenset({"coil", "fan", "hood", "horn", "hupe", "lamp", "lift", "pump", "slot", "tank"})  # as short, but no tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ def spoken(element: Element) -> tuple[str, ...]:
 
 @lru_cache(_KEPT)
 def _spoken(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part for text in texts if text for part in segments(text)))
+    said = ((words_of_key(text), text) for text in texts if text)
+    return tuple(dict.fromkeys(part for key, text in said for part in (*segments(key), *segments(text))))
 
 
 @lru_cache(_KEPT)
@@ -74,11 +78,28 @@ def protected_by_name(parts: Sequence[str]) -> str:
 @lru_cache(_KEPT)
 def _head_of(part: str) -> tuple[tables.NameRule | tables.PassiveName, Found] | None:
     candidates: tuple[tuple[tables.NameRule | tables.PassiveName, Words], ...] = (*tables.name_rules(), *_parts_of_things())
-    return head(part, candidates)
+    found = head(part, candidates)
+    if found is None or not isinstance(found[0], tables.NameRule) or not found[0].strong or not _is_abbreviation(found[1].text):
+        return found
+    return _spelt_out(part, found[0], found[1]) or found
+
+
+def _spelt_out(part: str, rule: tables.NameRule, tag: Found) -> tuple[tables.NameRule, Found] | None:
+    """What the words beside a tag name, unless the tag says the same more exactly: "damper actuator AHU-2", but "pump CHWP-2"."""
+    found = head(f"{part[: tag.start]} {part[tag.end :]}", tables.name_rules())
+    return None if found is None or _is_abbreviation(found[1].text) or brick().is_a(rule.brick, found[0].brick) else found
+
+
+def _is_tag(text: str) -> bool:
+    return len(text) <= _TAG_LETTERS and text.isascii()
+
+
+def _is_abbreviation(text: str) -> bool:
+    return _is_tag(text) and text not in _SHORT_WORDS
 
 
 def _verdict(rule: tables.NameRule, text: str) -> NameVerdict:
-    return NameVerdict(rule.brick, text, rule.strong, len(text) <= _TAG_LETTERS and text.isascii())
+    return NameVerdict(rule.brick, text, rule.strong, _is_tag(text))
 
 
 @cache

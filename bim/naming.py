@@ -17,7 +17,7 @@ _ID = re.compile(r":?\s*\d{4,}$")  # the element's number, which Revit appends
 _ASIDE = re.compile(r"\b(?:with|w|for|mit|für|fuer|inkl|incl|including|zu|near|next to)\b(?!.*\breheat\b).*$")
 _CAMEL = re.compile(r"(?<=[a-zäöüß])(?=[A-ZÄÖÜ])|(?<=[A-ZÄÖÜ])(?=[A-ZÄÖÜ][a-zäöüß])")
 _DIGITS = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
-_FORMULA = re.compile(r"\b(co|pm|no|so|nh) ?(2\.5|10|2|3|1)\b")  # CO2 and PM2.5 are words, not a word and a number
+_FORMULA = re.compile(r"(?<![a-z])(co|pm|no|so|nh) ?(2\.5|10|2|3|1)(?![a-z\d])")  # CO2 and PM2.5 are words, not a word and a number
 _NUMBER = re.compile(r"(?<![\w.])(?<!rj )(?<!pt )\d+(?:\.\d+)?(?![\w.])(?! way)")  # sizes and counts
 _LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e", "è": "e"})
 _UNDECODED = re.compile(r"\\+X2\\+((?:[0-9A-Fa-f]{4})+)(?:\\+X0\\*)?")

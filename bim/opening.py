@@ -37,7 +37,7 @@ def open_model(path: Path) -> Model:
     if not content.strip():
         raise ModelError(f"{path}: the file is empty; {_EXPORT}")
     if content.startswith(_COMPRESSED):
-        raise ModelError(f"{path}: a compressed file (zip or gzip) with another name; unpack it and give the .ifc file inside")
+        raise ModelError(f"{path}: a compressed file (zip, gzip or .ifczip); unpack it and give the .ifc file inside")
     if not head.startswith(_START):
         raise ModelError(f"{path}: not an IFC file (it does not begin with {_START.decode()}); {_EXPORT}")
     if _END not in content[-_TAIL_BYTES:]:
@@ -59,6 +59,8 @@ def open_model(path: Path) -> Model:
 
 def _read(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe or a device has no end to wait for
+            raise ModelError(f"{path}: cannot be read, it is a pipe or a device; give the path of an IFC model")
         return path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file; give the path of an IFC model") from None

@@ -1,5 +1,6 @@
 """How many elements ifcopenshell's own Brick mapping names, beside ours, in the same model: the peer of the share."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import ifcopenshell.util.brick
 from bim.classifying import Coverage, classify
 from bim.inventory import take_inventory
 from bim.opening import open_model
+from bim.shares import TRADES
 from bim.tables import general_classes
 from twin.graph import brick
 
@@ -23,12 +25,23 @@ class Named:
 
 def named_in(path: Path) -> Named:
     """Both mappings on one model; the elements are those that our closed lists leave."""
+    return named_by_trade(path)["all"]
+
+
+def named_by_trade(path: Path) -> dict[str, Named]:
+    """The same for each trade that the model holds (hvac, lighting, electrical, other) and for `all`."""
     model = open_model(path)
-    verdicts = ((element, classify(element)) for element in take_inventory([model]).elements.values())
-    pairs = [(element, verdict) for element, verdict in verdicts if verdict.coverage is not Coverage.PASSIVE]
-    ours = sum(verdict.coverage is Coverage.MAPPED and _says_something(verdict.brick) for _, verdict in pairs)
-    theirs = (ifcopenshell.util.brick.get_brick_type(model.file.by_id(element.ref[1])) for element, _ in pairs)
-    return Named(len(pairs), ours, sum(_says_something(f"brick:{(name or '').rpartition('#')[2]}") for name in theirs))
+    of, ours, theirs = Counter({"all": 0}), Counter[str](), Counter[str]()
+    for element in take_inventory([model]).elements.values():
+        verdict = classify(element)
+        if verdict.coverage is Coverage.PASSIVE:
+            continue
+        peer = ifcopenshell.util.brick.get_brick_type(model.file.by_id(element.ref[1])) or ""
+        for trade in (TRADES.get(verdict.domain, "other"), "all"):
+            of[trade] += 1
+            ours[trade] += verdict.coverage is Coverage.MAPPED and _says_something(verdict.brick)
+            theirs[trade] += _says_something(f"brick:{peer.rpartition('#')[2]}")
+    return {trade: Named(of[trade], ours[trade], theirs[trade]) for trade in of}
 
 
 def _says_something(name: str) -> bool:

@@ -7,12 +7,13 @@ from shapely.geometry.base import BaseGeometry
 
 from bim import emitting
 from bim.classifying import Classified, Coverage, classify
+from bim.completing import complete
 from bim.federating import federate, standing
 from bim.inventory import Group, Inventory, Place, Ref, take_inventory
 from bim.keys import Named, NodeRef, mint_keys, name_key
 from bim.locating import Surroundings, locate
 from bim.marks import identity, marks_of
-from bim.moves import read_frame
+from bim.moves import Move, read_frame
 from bim.opening import Model
 from bim.placing import Placement
 from bim.points import FoundPoint, find_points
@@ -50,6 +51,7 @@ class ReadModels:
     marks: Mapping[Ref, str] = field(default_factory=dict)  # element -> what it is known by from import to import
     unresolved: Sequence[str] = ()  # decisions that name a room or zone which no model holds
     voids: Mapping[Ref, BaseGeometry] = field(default_factory=dict)  # what of a room's floor is open
+    moves: Mapping[int, Move] = field(default_factory=dict)  # of the files that were moved to lie with the others
 
     @property
     def storeys(self) -> list[Place]:
@@ -134,8 +136,9 @@ class ReadModels:
 
 
 def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisions: Decisions) -> ReadModels:
-    """Inventory, federate, classify, place, find points, trace, name: in this order."""
+    """Inventory, complete, federate, classify, place, find points, trace, name: in this order."""
     inventory = take_inventory(models)
+    complete(inventory)
     measured = room_shapes(models)
     federation = federate(inventory, measured.rooms, [read_frame(m.file) for m in models], [m.path.name for m in models])
     same = federation.same
@@ -172,7 +175,7 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
         {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
     )
     voids = floor_voids(models, around.shapes, federation.moves)
-    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved, voids=voids)
+    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved, voids=voids, moves=federation.moves)
 
 
 def group_class(group: Group) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bim.plan_svg import storey_svg
+from bim.proposals import kinds_of
 
 _STYLE = (Path(__file__).parent / "data" / "report.css").read_text(encoding="utf-8")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -19,6 +20,8 @@ _KINDS = (("added", "新增"), ("removed", "移除"), ("moved", "移位"), ("cha
 _RUNGS = {
     "containment": "the model says so", "point": "insertion point in the room", "footprint": "footprint covers the room",
     "nearest": "nearest room", "tie": "between two rooms", "none": "no room found", "reviewed": "a person said so",
+    "facing": "hangs on a wall and faces the room", "assembly": "where the thing is that it is a part of",
+    "ceiling void": "above the room's ceiling", "floor void": "below the room's floor",
 }  # fmt: skip
 
 
@@ -33,7 +36,7 @@ def page(report: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
         _section("plans", "Plans", "平面图", None, _plans(report, plan)),
         _section("points", "Points and bindings", "点位与绑定", len(report["points"]), _points(report)),
         _section("feeds", "Feeds", "供给关系", len(report["feeds"]), _feeds(report["feeds"])),
-        _readiness((report.get("readiness") or {}).get("rules")),
+        _section("readiness", "Readiness of the models (IDS)", "模型就绪度(IDS)", *_readiness(report.get("readiness"))),
         _section("violations", "Rule violations", "规则违反", len(report["violations"]), _violations(report["violations"])),
         _section("warnings", "Warnings", "提示", len(report["warnings"]), _list(report["warnings"])),
     )
@@ -72,7 +75,7 @@ def _summary(report: Mapping[str, Any]) -> str:
 
 _LINKS = (
     ("review", "Review"), ("changes", "Changes"), ("coverage", "Coverage"), ("placement", "Placement"), ("plans", "Plans"),
-    ("points", "Points"), ("feeds", "Feeds"), ("warnings", "Warnings"),
+    ("points", "Points"), ("feeds", "Feeds"), ("readiness", "Readiness"), ("violations", "Violations"), ("warnings", "Warnings"),
 )  # fmt: skip
 
 
@@ -80,12 +83,27 @@ def _review(items: Sequence[Mapping[str, Any]]) -> str:
     if not items:
         return _nothing("Nothing waits for a person.", "没有待审核的项目。")
     hint = (
-        '<p class="hint">Decide with <code>wattproof review SITE --accept ID --by NAME --why TEXT</code>, or copy the table from '
-        "<code>review.proposals.toml</code> into <code>review.toml</code>; then import again. "
+        '<p class="hint">Decide with <code>wattproof review SITE --accept ID --by NAME --why TEXT</code> (<code>--alike</code>: and on '
+        "everything of the same row), or copy the table from <code>review.proposals.toml</code> into <code>review.toml</code>; "
+        "then import again. "
         '<i lang="zh">用上述命令或把建议复制到 review.toml 后重新导入。</i></p>'
     )
-    rows = ((_Raw(_item(i)), _Raw(_proposal(i)), _Raw(_bar(100 * i["confidence"], f"{i['confidence']:.2f}")), _Raw(_why(i))) for i in items)
-    return hint + _table((("item", "项目"), ("proposal", "建议"), ("confidence", "置信度"), ("evidence", "依据")), rows, len(items))
+    kinds = kinds_of(items)
+    rows = (
+        (_Raw(_item(i) + _others(rest)), _Raw(_proposal(i)), _Raw(_bar(100 * i["confidence"], f"{i['confidence']:.2f}")), _Raw(_why(i)))
+        for i, *rest in kinds
+    )
+    return hint + _table((("item", "项目"), ("proposal", "建议"), ("confidence", "置信度"), ("evidence", "依据")), rows, len(kinds))
+
+
+def _others(rest: Sequence[Mapping[str, Any]]) -> str:
+    listed = "".join(f"<li><code>{_t(i['id'])}</code>{' in ' + _t(i['room']) if i['room'] else ''}</li>" for i in rest[:ROWS_MOST])
+    more = f"<li>{len(rest) - ROWS_MOST} more in report.json</li>" if len(rest) > ROWS_MOST else ""
+    return (
+        f'<details><summary>and {len(rest)} alike <i lang="zh">同类 {len(rest)} 项</i></summary><ul>{listed}{more}</ul></details>'
+        if rest
+        else ""
+    )
 
 
 def _item(item: Mapping[str, Any]) -> str:
@@ -221,24 +239,22 @@ def _feeds(feeds: Sequence[Mapping[str, str]]) -> str:
     )
 
 
-def _readiness(rules: Sequence[Mapping[str, Any]] | None) -> str:
-    """What the models lack for the product (IDS); the section is absent where no readiness was checked."""
-    if rules is None:
-        return ""
-    rows = [
-        (
-            _Raw(f"{_t(r['name'])}<br><small>{_t(r['description'])}</small>"),
-            r["applicable"],
-            r["passed"],
-            r["failed"],
-            ", ".join(r["examples"]),
-        )
-        for r in rules
-    ]
-    columns = (("rule", "规则"), ("applies to", "适用"), ("passed", "通过"), ("failed", "未通过"), ("examples", "例"))
-    return _section(
-        "readiness", "Readiness of the models (IDS)", "模型就绪度(IDS)", sum(not r["holds"] for r in rules), _table(columns, rows)
-    )
+def _readiness(checked: Mapping[str, Any] | None) -> tuple[int | None, str]:
+    """What the models lack for the product: how many rules fail, these with what to do, and those that hold folded away."""
+    if checked is None:
+        text = "Not checked: large models are on request only. Import with --readiness; a check of 100 MB takes half a minute."
+        return None, _nothing(text, "未检查:大模型请用 --readiness 导入。")
+    rules = checked["rules"]
+    failed, held = [r for r in rules if not r["holds"]], [r for r in rules if r["holds"]]
+    columns = (("rule", "规则"), ("applies to", "适用"), ("failed", "未通过"), ("what to do", "如何改进"), ("examples", "例"))
+    rows = [(_rule(r), r["applicable"], r["failed"], r["instructions"], ", ".join(r["examples"])) for r in failed]
+    told = _table(columns, rows) if rows else _nothing("Every rule holds.", "全部规则通过。")
+    kept = _table((("rule", "规则"), ("applies to", "适用")), [(_rule(r), r["applicable"]) for r in held])
+    return len(failed), told + _details(f"{len(held)} rules hold", "已通过的规则", kept if held else "")
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    return _Raw(f"{_t(rule['name'])}<br><small>{_t(rule['description'])}</small>")
 
 
 def _violations(rows: Sequence[Mapping[str, str]]) -> str:

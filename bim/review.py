@@ -24,7 +24,7 @@ from bim.classifying import CONFIDENCE_STATED, Classified, Coverage
 from bim.tables import domain_of_class
 from twin.addresses import parse_address
 from twin.errors import SiteError
-from twin.graph import brick
+from twin.graph import brick, class_name
 
 _ELEMENT_KEYS = {"brick", "passive", "room", "serves", "address", "writable", "by", "why"}
 _OBJECT_KEYS = {"point", "owner", "brick", "name", "ignore", "writable", "by", "why"}
@@ -170,8 +170,8 @@ def _table(table: object, keys: set[str], where: str) -> dict[str, Any]:
 
 
 def _class(text: str, below: str, where: str) -> str:
-    name = f"brick:{text.removeprefix('brick:')}"
-    if name not in brick().classes or name in brick().deprecated:
+    name = class_name(text)
+    if name not in brick().classes or name in brick().deprecated or name.startswith("rec:"):
         raise SiteError(f"{where}: {text!r} is not a class of Brick 1.5 or is deprecated")
     if below and not brick().is_a(name, below):
         raise SiteError(f"{where}: {text!r} is no class of a point")

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bim.naming import Words, words
+from twin import life_safety
 from twin.graph import brick
 
 _DATA = Path(__file__).parent / "data"
@@ -48,6 +49,15 @@ class ProtectedRule:
     predefined: str
     words: Words | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlantCode:
+    """What a code in a plant key says; `system` is the beginning of the system's code where it says so only there."""
+
+    code: str
+    system: str
+    says: str
 
 
 @cache
@@ -119,7 +129,7 @@ def protected_rules() -> tuple[ProtectedRule, ...]:
         ProtectedRule(
             r["ifc_class"], r["predefined"], words(r["en"], r["de"], r["zh"]) if r["en"] or r["de"] or r["zh"] else None, r["reason"]
         )
-        for r in _rows("protected.csv")
+        for r in life_safety.rows()
     )
 
 
@@ -151,6 +161,12 @@ def hint_properties() -> Mapping[str, str]:
 def codes() -> tuple[tuple[str, str, str, float], ...]:
     """Classification system, code, Brick class and confidence."""
     return tuple((r["system"], r["code"], r["brick"], float(r["confidence"])) for r in _rows("codes.csv"))
+
+
+@cache
+def plant_codes(scheme: str) -> tuple[PlantCode, ...]:
+    """The codes of a scheme of plant keys."""
+    return tuple(PlantCode(r["code"], r["system"], r["says"]) for r in _rows("plant_keys.csv") if r["scheme"] == scheme)
 
 
 @cache

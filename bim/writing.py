@@ -65,6 +65,19 @@ class PointMark:
     brick: str = ""
 
 
+@dataclass(frozen=True)
+class KnownRoom:
+    """A room of another model, repeated under its own GlobalId so that the two models are read as one building."""
+
+    global_id: str
+    name: str
+    long_name: str
+    outline: Sequence[tuple[float, float]]  # empty: the other model draws no body
+    holes: Sequence[Sequence[tuple[float, float]]]
+    floor_z_m: float
+    height_m: float
+
+
 @dataclass
 class _Relations:
     """Members gathered by what they relate to; the relation objects are made once, at the end."""
@@ -87,6 +100,7 @@ class ModelWriter:
         self._relations = _Relations()
         self._drawing = Drawing(self._file)
         self._sizes: dict[int, Size] = {}
+        self._known: dict[int, str] = {}  # GlobalIds of things that stand in another model too
         project = self._make("IfcProject", Name=name, RepresentationContexts=[self._drawing.context], UnitsInContext=self._units())
         site = self._make("IfcSite", Name=name, ObjectPlacement=self._drawing.placement(None, (0, 0, 0)))
         self.building = self._make("IfcBuilding", Name=name, ObjectPlacement=self._drawing.placement(site, (0, 0, 0)))
@@ -102,6 +116,35 @@ class ModelWriter:
         storey = self._make("IfcBuildingStorey", Name=name, ObjectPlacement=placement, Elevation=float(elevation_m))
         self._relations.parts[self.building.id()].append(storey)
         return storey
+
+    def known_storey(self, global_id: str, name: str, elevation_m: float) -> Entity:
+        """A storey of another model, under its own GlobalId."""
+        storey = self.storey(name, elevation_m)
+        self._known[storey.id()] = global_id
+        return storey
+
+    def known_room(self, storey: Entity, known: KnownRoom) -> Entity:
+        """A room of another model where that one has it; what it measures is the other model's to say."""
+        room = self._make("IfcSpace", Name=known.name, LongName=known.long_name or None, PredefinedType="INTERNAL")
+        room.ObjectPlacement = self._drawing.placement(storey, (0, 0, known.floor_z_m - _elevation(storey)))
+        if known.outline:
+            room.Representation = self._drawing.prism(known.outline, known.height_m, known.holes)
+        self._relations.parts[storey.id()].append(room)
+        self._known[room.id()] = known.global_id
+        return room
+
+    def known_element(self, global_id: str, ifc_class: str, name: str, spot: Spot) -> Entity:
+        """An element of another model, to hang points and ports on; a class that this schema lacks becomes a proxy."""
+        try:
+            element = self._make(ifc_class, Name=name)
+        except RuntimeError:
+            element = self._make("IfcBuildingElementProxy", Name=name)
+        at = (spot.x_m, spot.y_m, spot.z_m - _elevation(spot.container))
+        element.ObjectPlacement = self._drawing.placement(spot.container, at)
+        self._relations.contents[spot.container.id()].append(element)
+        self._sizes[element.id()] = OTHER_SIZE
+        self._known[element.id()] = global_id
+        return element
 
     def room(
         self,
@@ -234,6 +277,8 @@ class ModelWriter:
         """The finished model as text of a STEP file."""
         self._relate()
         _fix_global_ids(self._file)
+        for number, global_id in self._known.items():
+            self._file.by_id(number).GlobalId = global_id
         header = self._file.header.file_name
         header.name, header.time_stamp = f"{self.name}.ifc", _TIME_STAMP
         header.author, header.organization = ("",), ("",)

@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-FAST, NORMAL, SLOW = "fast", "normal", "slow"
+from twin.words import RATES
+
+FAST, NORMAL, SLOW = RATES
 LOOK_S = 0.25
 LATE_IN_A_ROW = 3  # once is a busy moment; three times in a row the bus carries less than is asked of it
 

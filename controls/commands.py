@@ -17,12 +17,12 @@ import typer
 from controls.collecting import settle
 from controls.cycle import Cycle, CycleReport
 from controls.forecast import OccupancyForecast
+from controls.rights import Files, Rights, commanded
 from controls.strategies import Strategy, find_strategies
 from controls.tasks import end_tasks
-from twin.addresses import parse_address
 from twin.clock import WallClock, monotonic_s, wall_now
 from twin.errors import SiteError, StateError, WireError
-from twin.grants import granted, newest_grant
+from twin.grants import commissioned
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record, Row
@@ -54,20 +54,15 @@ def run(
     config = load_site(find_site(site))
     if config.simulated:
         raise SiteError(f"{config.name} is a simulated site (it has a plant.toml); use `wattproof demo` or `wattproof simulate`")
-    papers = tls_folder(StateFolder(state_root(state, config)), config.name)
-    config = replace(config, secure_connect=_with_own_papers(config.secure_connect, papers))
-    folder = StateFolder(state_root(state, config)).site(config.name)
+    home = StateFolder(state_root(state, config))
+    folder = home.site(config.name)
     with site_lock(folder, "wattproof run"), stores(folder) as (journal, history):
-        graph = Graph.read(config.twin_file)
-        book, notes = commissioned(config, read_points(config.points_file, graph.points()), journal)
-        for note in notes:
-            print(f"{config.name}: {note}", file=sys.stderr)
+        files = Files.read(config)
         if automatic:
             _set_mode(journal, "automatic", "wattproof run --automatic")
         elif mode_of(journal) == "off":
             print(f"{config.name}: the optimiser is off; reading only until it is set to automatic (--automatic)", file=sys.stderr)
-        with endpoint_locks(_endpoints(config, book)):
-            totals = asyncio.run(_run(config, graph, book, journal, history))
+        totals = asyncio.run(_run(files, tls_folder(home, config.name), journal, history))
     words = f"{config.name}: {totals['cycles']} cycles, {totals['writes']} writes; the building is its own again"
     print(json.dumps(totals) if as_json else words)
 
@@ -91,25 +86,10 @@ def release(site: SiteArgument, state: StateOption = None, as_json: JsonOption =
         raise WireError(f"not given back, their devices do not answer: {', '.join(body['not_released'])}; a running controller tries again")
 
 
-def commissioned(config: Site, book: PointBook, journal: Journal) -> tuple[PointBook, list[str]]:
-    """The book with what an engineer's grant lets be written, and what people must know of it. Simulated sites need no grant."""
-    if config.simulated:
-        return book, []
-    grant = newest_grant(journal)
-    if grant is None:
-        nothing = PointBook(replace(p, writable=False) for p in book.values())
-        return nothing, [
-            "never commissioned: reading only, nothing is written; "
-            "let an engineer run `wattproof sign` on the site's folder, then run `wattproof grant` here"
-        ]
-    return granted(config, book, grant, wall_now())
-
-
 def _endpoints(config: Site, book: PointBook) -> list[str]:
     """The devices that are commanded, as this machine's other gateways would name them."""
-    connections = with_ports(config.connections)
-    commanded = {parse_address(p.binding.address).connection for p in book.writable if p.binding}
-    return [f"{c.protocol} {c.host}:{c.port}" for name, c in connections.items() if name in commanded]
+    connections, names = with_ports(config.connections), commanded(book)
+    return [f"{c.protocol} {c.host}:{c.port}" for name, c in connections.items() if name in names]
 
 
 def _with_own_papers(secure: SecureConnect, folder: Path) -> SecureConnect:
@@ -121,20 +101,36 @@ def _with_own_papers(secure: SecureConnect, folder: Path) -> SecureConnect:
     )
 
 
-async def _run(config: Site, graph: Graph, book: PointBook, journal: Journal, history: History) -> dict[str, Any]:
+async def _run(files: Files, papers: Path, journal: Journal, history: History) -> dict[str, Any]:
+    """Until told to stop; a new grant over files that lead elsewhere begins a new cycle, after the building was given back."""
+    totals: dict[str, Any] = dict.fromkeys(("cycles", "reads", "writes", "overruns", "polls_late"), 0)
+    stop, name = asyncio.Event(), files.site.name
+    with _told_to_stop(stop.set):
+        while not stop.is_set():
+            rights = Rights(files, journal, lambda note: print(f"{name}: {note}", file=sys.stderr, flush=True))
+            cycle = _cycle(files, rights, papers, journal, history)
+            with endpoint_locks(_endpoints(files.site, rights.now.book)):
+                await control(cycle, files.site.cycle.step_s, stop, totals)
+            if not cycle.rewired:
+                break
+            files = Files.read(load_site(files.site.folder))
+    return totals
+
+
+def _cycle(files: Files, rights: Rights, papers: Path, journal: Journal, history: History) -> Cycle:
+    config = replace(files.site, secure_connect=_with_own_papers(files.site.secure_connect, papers))
+    graph, entitled = files.graph, rights.now
     counters = [row["point"] for row in graph.ask("points_of", brick_class="Occupancy_Count_Sensor")]
     forecast = OccupancyForecast.fit(history, counters, wall_now(), config.zone)
     strategies: list[Strategy] = find_strategies(graph, config, forecast)
-    read_only = not book.writable
-    cycle = Cycle(config, graph, book, journal, history, with_ports(config.connections), WallClock(), strategies, read_only=read_only)
-    stop = asyncio.Event()
-    with _told_to_stop(stop.set):
-        return await control(cycle, config.cycle.step_s, stop)
+    return Cycle(
+        config, graph, entitled.book, journal, history, with_ports(config.connections), WallClock(), strategies,
+        interlocks=entitled.interlocks, rights=rights,
+    )  # fmt: skip
 
 
-async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str, Any]:
+async def control(cycle: Cycle, step_s: float, stop: asyncio.Event, totals: dict[str, Any]) -> None:
     """Run a cycle every `step_s` seconds of wall time until told to stop; whatever happens, the building is given back."""
-    totals = {"cycles": 0, "reads": 0, "writes": 0, "overruns": 0, "polls_late": 0}
     stopped = asyncio.create_task(stop.wait())
     watcher: asyncio.Task[None] | None = None
     try:
@@ -142,7 +138,7 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
         settle()
         watcher = asyncio.create_task(cycle.watch())
         due = monotonic_s()
-        while not stop.is_set() and not watcher.done():
+        while not stop.is_set() and not watcher.done() and not cycle.rewired:
             _count(totals, await cycle.step())
             if monotonic_s() >= due:  # an early turn, because somebody asked, does not move the others
                 due = max(due + step_s, monotonic_s())  # a late cycle is counted, and the next one is not squeezed
@@ -153,7 +149,6 @@ async def control(cycle: Cycle, step_s: float, stop: asyncio.Event) -> dict[str,
         stopped.cancel()
         await end_tasks([watcher])
         await cycle.close()
-    return totals
 
 
 async def _next_turn(cycle: Cycle, ends: Sequence[asyncio.Task[Any]], due: float) -> None:
@@ -177,7 +172,7 @@ async def _give_back(config: Site, folder: Path, journal: Journal, history: Hist
     """Nobody controls the site: release what the journal says an earlier controller left held."""
     graph = Graph.read(config.twin_file)
     book, _ = commissioned(config, read_points(config.points_file, graph.points()), journal)
-    cycle = Cycle(config, graph, book, journal, history, places(config, folder), WallClock(), [])
+    cycle = Cycle(config, graph, book, journal, history, places(config, folder), WallClock(), [], interlocks=())
     before = journal.size()
     try:
         await cycle.open()

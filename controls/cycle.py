@@ -2,7 +2,7 @@
 
 1. Follow the journal: the mode, and what people asked for.
 2. Scan all devices; journal the readings and freeze them as the image.
-3. Strategies propose, the guard checks, the arbiter rules.
+3. Strategies propose, the guard checks, the arbiter rules, interlocks hold last.
 4. The commands are in the journal, durable, before any of them goes on the wire.
 5. Write, read back, and journal what became of each command.
 """
@@ -19,17 +19,21 @@ from controls.drivers.direct import DirectDevices, direct_drivers
 from controls.drivers.papers import papers_of
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
+from controls.interlocks import interlocked, moved
 from controls.leases import Lease, Leases
 from controls.polling import Poller
+from controls.rights import Entitled, Rights
 from controls.roll import Roll
 from controls.rows import readings_row, record_row
 from controls.scan import Scan, Scanner
+from controls.strangers import Strangers
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
 from controls.wishes import News, Wishes
 from twin.clock import Clock, monotonic_s
 from twin.graph import Graph
 from twin.history import History
+from twin.interlocks import Interlock, interlocks_of
 from twin.journal import Journal, Record
 from twin.points import PointBook
 from twin.site import Connection, Site
@@ -80,6 +84,8 @@ class Cycle:
     strategies: Sequence[Strategy]
     read_only: bool = False
     direct: DirectDevices | None = None  # a simulated site in memory: no wire
+    interlocks: Sequence[Interlock] | None = None  # None: those of the site's file and twin
+    rights: Rights | None = None  # of a real site: what its newest grant lets be written
 
     def __post_init__(self) -> None:
         self._drivers = (
@@ -90,6 +96,7 @@ class Cycle:
                 site=self.site.name,
                 secure=self.site.secure_connect,
                 answer_s=self.site.cycle.answer_s,
+                network=self.site.bacnet,
             )
             if self.direct is None
             else direct_drivers(self.book, self.direct)
@@ -98,11 +105,16 @@ class Cycle:
         self._poller = None if self.site.simulated else Poller(self._scanner, self.site.cycle, self.clock.now)
         self._hand = Hand(self.book, self._drivers)
         papers = papers_of(self.connections.values(), self.site.secure_connect)
-        self._roll = Roll(self.journal, self._drivers, self._scanner, papers)
+        networks = {name: connection.network for name, connection in self.connections.items() if name in self._drivers}
+        self._roll = Roll(self.journal, self._drivers, self._scanner, networks, papers)
+        self._strangers = Strangers(self.connections if self.direct is None else {}, self.site.bacnet, self._dropped)
         leases = Leases(None if self.site.simulated else monotonic_s)
         self._holding = Holding(self.book, self._hand, self.journal, leases, self._roll.usable)
         self._wishes = Wishes(self.journal)
         self._guard = GuardState.at_start(self.graph, self.site)
+        self._interlocks = interlocks_of(self.site, self.graph, self.book) if self.interlocks is None else self.interlocks
+        self._image = Image(self.clock.now(), {})
+        self.rewired = False  # the site's files lead elsewhere than this cycle's drivers: make a new one
         self._refused: set[tuple[str, str, str]] = set()
         self._records = _latest_records(self.journal)
         self._turn = asyncio.Lock()
@@ -120,6 +132,7 @@ class Cycle:
 
     async def open(self) -> None:
         """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
+        await self._strangers.open()
         await asyncio.gather(*[driver.open() for driver in self._drivers.values()])
         async with self._turn:
             now = self.clock.now()
@@ -133,18 +146,21 @@ class Cycle:
             parts = _Parts()
             now = self.clock.now()
             news = self._follow(now)
+            self._tell_news(now)
+            await self._roll.call(now)  # whoever returned is known again before its values are believed
             scan = await self._scanner.scan(now)
             parts.end("scan")
             image = await self._keep(scan)
             await self._roll.call(now)
             parts.end("keep")
-            if self.read_only or self._wishes.mode == "off":
+            if self._only_reads or self._wishes.mode == "off":
                 return self._report(scan, parts, Ruling(), released=await self._off(news, now))
             await self._holding.look_again(now)
             requests, refusals = self._think(image, now)
-            able = [r for r in requests if self._holding.reachable(r.point)]
+            able = [r for r in requests if self._holding.reachable(r.point) and not self._scanner.doubts(r.point)]
             cycle = self._holding.name()
             ruling = rule(able, self.book, image, now, self.held, cycle=cycle, lease_s=self.site.cycle.lease_s)
+            ruling = interlocked(ruling, self.held, image, self._interlocks)
             parts.end("think")
             ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
             ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
@@ -166,15 +182,23 @@ class Cycle:
     async def _look_up(self) -> None:
         now = self.clock.now()
         news = self._follow(now)
-        await asyncio.to_thread(self.history.add, self._scanner.between())
-        if rows := [row for name, event in self._scanner.news() for row in self._roll.told(name, event, now)]:
-            self.journal.append(rows)
+        readings = self._scanner.between()
+        await asyncio.to_thread(self.history.add, readings)
+        self._tell_news(now)
         if self._wishes.mode == "off":
             await self._off(news, now)
         else:
             await self._holding.end_due(now)
-        if news.asked:
+        if news.asked or moved(self._interlocks, readings, self._image):
             self.asked.set()
+
+    def _tell_news(self, now: datetime) -> None:
+        """What happened to devices since the last look, and who else spoke, goes into the journal."""
+        if rows := [*self._roll.told(self._scanner.news(), now), *self._strangers.rows(now)]:
+            self.journal.append(rows)
+
+    def _dropped(self) -> int:
+        return max((driver.dropped for driver in self._drivers.values()), default=0)  # all BACnet ones share their sockets
 
     async def release(self, by: str, why: str) -> ReleaseReport:
         """Give the building back: every point relinquished or restored, and journalled."""
@@ -187,12 +211,19 @@ class Cycle:
             if self.held:
                 await self.release("cycle", "the controller stops")
         finally:
+            await self._strangers.close()
             await self._scanner.close()
             await asyncio.gather(*[driver.close() for driver in self._drivers.values()])
 
     # 1. What people want
 
+    @property
+    def _only_reads(self) -> bool:
+        return self.read_only or (self.rights is not None and not self.book.writable)
+
     def _follow(self, now: datetime) -> News:
+        if self.rights is not None and (entitled := self.rights.news(now)) is not None:
+            self._heed(entitled)
         news = self._wishes.follow(now)
         for point in news.let_go:
             if point in self.held:
@@ -203,6 +234,12 @@ class Cycle:
                 for point, by, because in news.unreadable
             )
         return news
+
+    def _heed(self, entitled: Entitled) -> None:
+        """Write from now on what a new grant says; what it says no more is asked for by nobody, and so let go with the next cycle."""
+        self.book, self._interlocks = entitled.book, entitled.interlocks
+        self.rewired = self.rewired or entitled.rewired
+        self.asked.set()
 
     async def _off(self, news: News, now: datetime) -> int:
         """The building is its own; what a silent device still owes us is let go when it returns."""
@@ -220,12 +257,12 @@ class Cycle:
             if self._records.get(point) != record:
                 self._records[point] = record
                 rows.append(record_row(self._hand.connection(point), point, record, scan.at))
-        for name, event in scan.events:
-            rows += self._roll.told(name, event, scan.at)
+        rows += self._roll.told(scan.events, scan.at)
         await asyncio.to_thread(self.journal.append, rows)
         readings = {r.point: r for part in scan.readings.values() for r in part}
         await asyncio.to_thread(self.history.add, readings.values())
-        return Image(scan.at, readings)
+        self._image = Image(scan.at, readings)
+        return self._image
 
     # 3. What to do
 

@@ -1,8 +1,8 @@
 """Who will be in the building when: a forecast from what the counters saw in past weeks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 
 import numpy as np
@@ -16,7 +16,8 @@ DAYS_NEEDED = 7  # every day of the week seen once
 DAYS_USED = 56  # habits of two months; older ones are history
 LAG_WEEKS = 4
 QUANTILES = (0.1, 0.5, 0.9)
-PRESENT_SHARE = 0.02  # of the largest number seen: below it nobody speaks of arrival (the porter, a cleaner)
+PRESENT_SHARE = 0.03  # of the largest number seen on such a day: below it nobody speaks of arrival (the porter, a cleaner, who works late)
+PRESENT_PEOPLE = 1.5  # one alone is served where he sits; a floor is got ready for people. Of few, half of them.
 REPORTED_SHARE = 0.5  # a slot counts when at least half of the counters spoke in it
 TREES, LEARNING_RATE, LEAVES, LEAF_SAMPLES = 50, 0.2, 8, 24
 """Small, so that some hundred half hours are not learnt by heart; enough steps that nothing of the overall quantile is left at night."""
@@ -30,44 +31,26 @@ ASSUMED_HOURS = {
 ASSUMED_SHARE = (0.3, 0.5, 0.8)
 
 Quantiles = tuple[float, float, float]
+Hours = tuple[tuple[int, int] | None, ...]
+"""By day of the week: half hour of first arrival and of last departure; None: nobody."""
 
 
 @dataclass(frozen=True)
-class OccupancyForecast:
-    """People as a share of the largest number seen: low, mid and high for every half hour of the seven days to come.
+class Habit:
+    """When the first of a group of rooms are likely to come and the last to leave, by day of the week."""
 
-    Beyond them the same day of the week stands in.
-    """
-
-    model: str
-    made_from_days: int
     zone: tzinfo
-    week: tuple[tuple[Quantiles, ...], ...]  # by day of the week, then half hour of local time
-    hours: tuple[tuple[int, int] | None, ...]  # by day of the week: half hour of first arrival and of last departure; None: nobody
-    largest: float = 0.0
+    hours: Hours
+    most: tuple[float, ...] = (0.0,) * 7  # by day of the week: the most people seen in one half hour of such a day; 0: not known
 
-    @classmethod
-    def fit(cls, history: History, people_points: Sequence[str], end: datetime, zone: tzinfo) -> "OccupancyForecast":
-        """Learn from the readings before `end`; below a week of them it assumes office hours and says so in `model`."""
-        counts = _slot_counts(history, people_points, end, zone)
-        days = len({day for day, _ in counts})
-        largest = max(counts.values(), default=0.0)
-        if days < DAYS_NEEDED or largest <= 0:
-            return cls.assumed(zone, days)
-        shares = {slot: count / largest for slot, count in counts.items()}
-        first = end.astimezone(zone).date()
-        return cls("gradient-boosted quantiles", days, zone, _learn(shares, first), _hours(shares), largest)
+    @property
+    def largest(self) -> float:
+        """The most people ever seen in one half hour; 0: not known."""
+        return max(self.most)
 
-    @classmethod
-    def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
-        """Usual office hours, for want of anything learnt."""
-        week = tuple(tuple(_assumed(weekday, slot) for slot in range(SLOTS)) for weekday in range(7))
-        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week, _assumed_hours())
-
-    def people(self, at: datetime) -> Quantiles:
-        """Share of the largest number seen: low, mid, high."""
-        local = at.astimezone(self.zone)
-        return self.week[local.weekday()][(local.hour * 60 + local.minute) // SLOT_MIN]
+    def present(self, day: date) -> float:
+        """From how many people on the rooms count as in use, and not as one where somebody is by chance."""
+        return present_people(self.most[day.weekday()])
 
     def first_arrival(self, day: date) -> datetime | None:
         """The earliest time people are likely to come; None: nobody is expected."""
@@ -83,19 +66,78 @@ class OccupancyForecast:
         return datetime.combine(day, time(), self.zone) + timedelta(minutes=slot * SLOT_MIN)
 
 
+@dataclass(frozen=True)
+class OccupancyForecast:
+    """People as a share of the largest number seen: low, mid and high for every half hour of the seven days to come.
+
+    Beyond them the same day of the week stands in.
+    """
+
+    model: str
+    made_from_days: int
+    zone: tzinfo
+    week: tuple[tuple[Quantiles, ...], ...]  # by day of the week, then half hour of local time
+    habit: Habit  # of the whole building
+    largest: float = 0.0
+    counted: Mapping["Slot", Mapping[str, float]] = field(default_factory=dict, compare=False, repr=False)  # what each counter saw
+
+    @classmethod
+    def fit(cls, history: History, people_points: Sequence[str], end: datetime, zone: tzinfo) -> "OccupancyForecast":
+        """Learn from the readings before `end`; below a week of them it assumes office hours and says so in `model`."""
+        counted = _slot_counts(history, people_points, end, zone)
+        counts = _together(counted, people_points)
+        days = len({day for day, _ in counts})
+        largest = max(counts.values(), default=0.0)
+        if days < DAYS_NEEDED or largest <= 0:
+            return cls.assumed(zone, days)
+        shares = {slot: count / largest for slot, count in counts.items()}
+        first = end.astimezone(zone).date()
+        return cls("gradient-boosted quantiles", days, zone, _learn(shares, first), _habit(zone, counts), largest, counted)
+
+    @classmethod
+    def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
+        """Usual office hours, for want of anything learnt."""
+        week = tuple(tuple(_assumed(weekday, slot) for slot in range(SLOTS)) for weekday in range(7))
+        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week, Habit(zone, _assumed_hours()))
+
+    def people(self, at: datetime) -> Quantiles:
+        """Share of the largest number seen: low, mid, high."""
+        local = at.astimezone(self.zone)
+        return self.week[local.weekday()][(local.hour * 60 + local.minute) // SLOT_MIN]
+
+    def habit_of(self, points: Sequence[str]) -> Habit:
+        """The habit of those that these counters count: a shop, a floor, a room; the building's where they were not seen for a week."""
+        counts = _together(self.counted, points)
+        largest = max(counts.values(), default=0.0)
+        if len({day for day, _ in counts}) < DAYS_NEEDED or largest <= 0:
+            return Habit(self.zone, self.habit.hours)
+        return _habit(self.zone, counts)
+
+
 Slot = tuple[date, int]
 
 
-def _slot_counts(history: History, points: Sequence[str], end: datetime, zone: tzinfo) -> dict[Slot, float]:
-    """People in the whole building by half hour: the mean of each counter, all counters together."""
+def present_people(largest: float) -> float:
+    """From how many people on rooms count as in use, by the most ever seen in them."""
+    return max(PRESENT_SHARE * largest, min(PRESENT_PEOPLE, largest / 2))
+
+
+def _slot_counts(history: History, points: Sequence[str], end: datetime, zone: tzinfo) -> dict[Slot, dict[str, float]]:
+    """People by half hour and counter: the mean of what it told."""
     sums: dict[Slot, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for point in points:
         for reading in history.series(point, end - timedelta(days=DAYS_USED), end):
             if reading.value is not None and reading.quality in (Quality.GOOD, Quality.UNCERTAIN):
                 local = reading.at.astimezone(zone)
                 sums[local.date(), (local.hour * 60 + local.minute) // SLOT_MIN][point].append(reading.value)
+    return {slot: {point: _mean(values) for point, values in seen.items()} for slot, seen in sums.items()}
+
+
+def _together(counted: Mapping[Slot, Mapping[str, float]], points: Sequence[str]) -> dict[Slot, float]:
+    """People of all these counters by half hour; where some were silent, as many as the others make likely."""
     enough = max(1.0, REPORTED_SHARE * len(points))
-    return {slot: sum(map(_mean, seen.values())) * len(points) / len(seen) for slot, seen in sums.items() if len(seen) >= enough}
+    known = {slot: [seen[p] for p in points if p in seen] for slot, seen in counted.items()}
+    return {slot: sum(values) * len(points) / len(values) for slot, values in known.items() if len(values) >= enough}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -136,24 +178,25 @@ def _learn(shares: dict[Slot, float], first: date) -> tuple[tuple[Quantiles, ...
     return tuple(week)
 
 
-def _hours(shares: dict[Slot, float]) -> tuple[tuple[int, int] | None, ...]:
+def _habit(zone: tzinfo, counts: Mapping[Slot, float]) -> Habit:
     """First arrival and last departure of each day of the week: quantiles over the past days of that kind.
 
     Taken from the days themselves: where nearly nobody is, the fitted quantiles are too coarse for it.
     """
+    most = tuple(max((c for (day, _), c in counts.items() if _kind(day) == _kind_of(weekday)), default=0.0) for weekday in range(7))
     seen: dict[date, list[int]] = defaultdict(list)
-    for (day, slot), share in shares.items():
-        if share >= PRESENT_SHARE:
+    for (day, slot), count in counts.items():
+        if 0 < count >= present_people(most[day.weekday()]):
             seen[day].append(slot)
     hours: list[tuple[int, int] | None] = []
     for weekday in range(7):
-        alike = [slots for day, slots in seen.items() if _kind(day) == max(0, weekday - 4)]
+        alike = [slots for day, slots in seen.items() if _kind(day) == _kind_of(weekday)]
         if not any(day.weekday() == weekday for day in seen):
             hours.append(None)
             continue
         first, last = np.quantile([min(s) for s in alike], QUANTILES[0]), np.quantile([max(s) for s in alike], QUANTILES[2])
         hours.append((int(first), int(np.ceil(last)) + 1))
-    return tuple(hours)
+    return Habit(zone, tuple(hours), most)
 
 
 def _features(slots: Iterable[Slot], shares: dict[Slot, float]) -> np.ndarray:
@@ -178,7 +221,11 @@ def _seen_range(shares: dict[Slot, float], day: date, slot: int) -> tuple[float,
 
 def _kind(day: date) -> int:
     """Monday to Friday 0, Saturday 1, Sunday 2; where the week is different, the mean of the same day of the week tells."""
-    return max(0, day.weekday() - 4)
+    return _kind_of(day.weekday())
+
+
+def _kind_of(weekday: int) -> int:
+    return max(0, weekday - 4)
 
 
 def _known_mean(shares: dict[Slot, float], days: Sequence[date], slot: int) -> float:
@@ -194,6 +241,6 @@ def _assumed(weekday: int, slot: int) -> Quantiles:
     return low, mid, high
 
 
-def _assumed_hours() -> tuple[tuple[int, int] | None, ...]:
+def _assumed_hours() -> Hours:
     ends = [ASSUMED_HOURS[weekday][2] for weekday in range(7)]
     return tuple((int(begin * 60 / SLOT_MIN), int(end * 60 / SLOT_MIN)) if end > begin else None for begin, end in ends)

@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,13 +14,14 @@ from uuid import uuid4
 import typer
 
 from controls.arbiter import objection
-from controls.commands import POLL_S, JsonOption, SiteArgument, StateOption, commissioned, mode_of, pause, places, stores, who
+from controls.commands import POLL_S, JsonOption, SiteArgument, StateOption, mode_of, pause, places, stores, who
 from controls.cycle import Cycle
 from controls.guard import Refusal
 from controls.rows import refusal_row
 from twin.check import protected_points
 from twin.clock import WallClock, monotonic_s, wall_now
 from twin.errors import SiteError, StateError
+from twin.grants import commissioned, newest_grant, who_may
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record, Row
@@ -42,19 +43,20 @@ def read(
     as_json: JsonOption = False,
 ) -> None:
     """Read points of a site now: from the running controller's newest scan, or from the wire when nobody controls the site."""
-    config, book = _open(site)
+    config, graph, book = _open(site)
     _must_be_known(points, book)
     folder = StateFolder(state_root(state, config)).site(config.name)
     with stores(folder) as (journal, history):
         book, _ = commissioned(config, book, journal)
+        rights = who_may(book, None if config.simulated else newest_grant(journal))
         if not lock_is_held(folder):
             unbound = [p for p in points if book[p].binding is None]
             if unbound:
                 raise SiteError(f"{', '.join(unbound)}: no address; bind it in points.csv")
             with site_lock(folder, "wattproof read"):
                 asyncio.run(_scan_once(config, PointBook(book[p] for p in points), folder, journal, history))
-        latest = history.latest()
-    found = [_facts(p, book[p].unit, latest.get(p)) for p in points]
+        latest, protected = history.latest(), protected_points(graph, config)
+    found = [{**_facts(p, book[p].unit, latest.get(p)), "rights": _right(p, rights, protected)} for p in points]
     print(json.dumps({"site": config.name, "readings": found}, ensure_ascii=False) if as_json else "\n".join(map(_line, found)))
     if any(f["quality"] in (Quality.BAD, Quality.STALE) for f in found):
         raise typer.Exit(1)
@@ -72,7 +74,7 @@ def write(
     as_json: JsonOption = False,
 ) -> None:
     """Ask the running controller for a value at a writable point, and show what became of it."""
-    config, book = _open(site)
+    config, graph, book = _open(site)
     _must_be_known([point], book)
     if (value is None) != release:
         raise SiteError("give a value, or --release to take an earlier wish back: one of them")
@@ -81,16 +83,17 @@ def write(
     folder = StateFolder(state_root(state, config)).site(config.name)
     with stores(folder) as (journal, _):
         wish = Request(point, value, by or who(), why.strip(), _site_now(config, journal) + _duration(for_), Authority.OPERATOR)
-        _must_be_possible(config, book, journal, folder, wish)
+        _must_be_possible(config, graph, book, journal, folder, wish)
         answer = _asked(journal, wish, config)
     print(json.dumps({"site": config.name, **answer}, ensure_ascii=False) if as_json else _words(answer))
     if answer["result"] not in ("applied", "masked", "standing"):
         raise typer.Exit(1)
 
 
-def _open(site: str) -> tuple[Site, PointBook]:
+def _open(site: str) -> tuple[Site, Graph, PointBook]:
     config = load_site(find_site(site))
-    return config, read_points(config.points_file, Graph.read(config.twin_file).points())
+    graph = Graph.read(config.twin_file)
+    return config, graph, read_points(config.points_file, graph.points())
 
 
 def _must_be_known(points: Iterable[str], book: PointBook) -> None:
@@ -103,7 +106,7 @@ def _must_be_known(points: Iterable[str], book: PointBook) -> None:
 async def _scan_once(config: Site, book: PointBook, folder: Path, journal: Journal, history: History) -> None:
     only = PointBook(replace(p, writable=False) for p in book.values())
     graph = Graph.read(config.twin_file)
-    cycle = Cycle(config, graph, only, journal, history, places(config, folder), WallClock(), [], read_only=True)
+    cycle = Cycle(config, graph, only, journal, history, places(config, folder), WallClock(), [], read_only=True, interlocks=())
     try:
         await cycle.open()
         await cycle.step()
@@ -118,10 +121,14 @@ def _facts(point: str, unit: str, reading: Reading | None) -> dict[str, Any]:
     return {"point": point, "value": value, "unit": unit, "quality": reading.quality.value, "reason": reading.reason.value, "at": at}
 
 
+def _right(point: str, rights: Mapping[str, str], protected: Container[str]) -> str:
+    return "protected: only read" if point in protected else rights.get(point, "only read")
+
+
 def _line(facts: Mapping[str, Any]) -> str:
     value = "no value" if facts["value"] is None else f"{facts['value']:g} {facts['unit']}".strip()
     quality = facts["quality"] + (f" ({facts['reason'].replace('_', ' ')})" if facts["reason"] else "")
-    return f"{facts['point']}: {value}, {quality}" + (f", {facts['at']}" if facts["at"] else "")
+    return f"{facts['point']}: {value}, {quality}" + (f", {facts['at']}" if facts["at"] else "") + f"; {facts['rights']}"
 
 
 def _duration(text: str) -> timedelta:
@@ -138,11 +145,11 @@ def _site_now(config: Site, journal: Journal) -> datetime:
     return rows[0].at if rows else wall_now()
 
 
-def _must_be_possible(config: Site, book: PointBook, journal: Journal, folder: Path, wish: Request) -> None:
+def _must_be_possible(config: Site, graph: Graph, book: PointBook, journal: Journal, folder: Path, wish: Request) -> None:
     """Refuse before asking what could never be ruled; the refusal stands in the journal like any other."""
     usable, notes = commissioned(config, book, journal)
     because = "" if wish.value is None else objection(wish, usable, _site_now(config, journal))
-    if wish.point in protected_points(Graph.read(config.twin_file), config):
+    if wish.point in protected_points(graph, config):
         because = "the point is protected: it is only read"
     if because:
         journal.append([refusal_row(Refusal(wish.point, wish.by, wish.why, because), _site_now(config, journal))])

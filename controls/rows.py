@@ -20,9 +20,12 @@ def record_row(connection: str, point: str, record: str, at: datetime) -> Record
     return Record("record", at, {"connection": connection, "point": point, "record": record})
 
 
-def device_row(connection: str, event: str, fingerprint: Mapping[str, object], at: datetime) -> Record:
-    """A device found, lost, returned or changed."""
-    return Record("device", at, {"connection": connection, "event": event, "fingerprint": dict(fingerprint)})
+def device_row(
+    connection: str, event: str, fingerprint: Mapping[str, object], at: datetime, differences: Iterable[str] | None = None
+) -> Record:
+    """A device found, lost, returned, changed (with what differs in its objects) or accepted by a person as it is."""
+    body = {"connection": connection, "event": event, "fingerprint": dict(fingerprint)}
+    return Record("device", at, body if differences is None else {**body, "differences": list(differences)})
 
 
 def alarm_row(kind: str, source: str, message: str, *, raised: bool, priority: int, at: datetime) -> Record:

@@ -7,6 +7,7 @@ import asyncio
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,6 +68,8 @@ class Watch:
     lost: bool = False
     barred: bool = False
     probe: asyncio.Task[None] | None = None
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)  # ask now, whatever the probe's patience
+    doubted: frozenset[str] = frozenset()  # points whose object is not the one that was bound
     events: list[str] = field(default_factory=list)
     subscribed: frozenset[str] = frozenset()
 
@@ -129,8 +132,9 @@ class Scanner:
 
     def take(self, connection: str, samples: Sequence[Sample], at: datetime) -> None:
         """Keep what came between two cycles, for the history and for the next image."""
-        points = {p.id: p for p in self.watches[connection].points}
-        readings = self._readings([points[s.point] for s in samples], samples, at)
+        watch = self.watches[connection]
+        points = {p.id: p for p in watch.points}
+        readings = self._readings(watch, [points[s.point] for s in samples], samples, at)
         self.dropped += max(0, len(self._between) + len(readings) - BETWEEN_MAX)
         self._between.extend(readings)
 
@@ -168,6 +172,24 @@ class Scanner:
         was, watch.barred = watch.barred, False
         return was
 
+    def failures(self, connection: str) -> int:
+        """How often the device did not answer, in a row."""
+        watch = self.watches.get(connection)
+        return watch.failures if watch is not None else 0
+
+    def ask_now(self, connections: Iterable[str]) -> None:
+        """Probe these lost devices at once."""
+        for name in connections:
+            self.watches[name].nudged.set()
+
+    def doubt(self, connection: str, points: Iterable[str]) -> None:
+        """From now on these points of the device, and no others, are not believed."""
+        self.watches[connection].doubted = frozenset(points)
+
+    def doubts(self, point: str) -> bool:
+        """Whether the point's object may be another one than was bound."""
+        return any(point in watch.doubted for watch in self.watches.values())
+
     async def close(self) -> None:
         """End the probes."""
         await end_tasks(watch.probe for watch in self.watches.values())
@@ -175,14 +197,14 @@ class Scanner:
     async def _device(self, watch: Watch, at: datetime) -> "_Found":
         """One device, judged as soon as it has answered: the loop is never kept for all devices at once."""
         if watch.lost or watch.barred:
-            return _Found(self._readings(watch.points, [], at), {}, 0)
+            return _Found(self._readings(watch, watch.points, [], at), {}, 0)
         samples = await watch.driver.read(watch.points)
         watch.heard(samples)
-        readings = self._readings(watch.points, samples, at)
+        readings = self._readings(watch, watch.points, samples, at)
         return _Found(readings, await _records(watch) if watch.answering else {}, sum(sample.answered for sample in samples))
 
-    def _readings(self, points: Sequence[Point], samples: Sequence[Sample], at: datetime) -> list[Reading]:
-        by_point = {s.point: s for s in samples}
+    def _readings(self, watch: Watch, points: Sequence[Point], samples: Sequence[Sample], at: datetime) -> list[Reading]:
+        by_point, doubted = {s.point: s for s in samples}, watch.doubted
         readings = []
         for point in points:
             sample = by_point.get(point.id)
@@ -190,6 +212,9 @@ class Scanner:
                 readings.append(self._missed(point.id, at))
                 continue
             self._misses[point.id] = 0
+            if point.id in doubted:
+                readings.append(Reading(point.id, at, None, Quality.BAD, Reason.FAULT))
+                continue
             reading = self._judge.reading(sample, point.brick, at)
             self._last[point.id] = reading
             readings.append(reading)
@@ -208,7 +233,7 @@ class Scanner:
 def _watch(name: str, driver: Driver, points: Sequence[Point], probe_first_s: float) -> Watch:
     records = [p for p in points if _is_record(p)]
     values = tuple(p for p in points if p not in records)
-    rates = {p.id: rate_of(p.brick) for p in values}
+    rates = {p.id: p.rate or rate_of(p.brick) for p in values}
     return Watch(
         name,
         driver,
@@ -244,9 +269,14 @@ async def _probed(watch: Watch) -> None:
     begun, wait_s = monotonic_s(), watch.probe_first_s
     spread = 1.0 + PROBE_SPREAD * (zlib.crc32(watch.name.encode()) / 2**32 - 0.5)
     while watch.lost:
-        await asyncio.sleep(wait_s * spread)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s * spread):
+                await watch.nudged.wait()
+        watch.nudged.clear()
         if await watch.driver.probe(watch.points[0]):
-            watch.failures, watch.lost = 0, False
+            watch.failures, watch.lost, watch.answering = 0, False, True
             watch.events.append("returned")
-        elif monotonic_s() - begun > PROBE_STEADY_S:
+            return
+        watch.failures += 1
+        if monotonic_s() - begun > PROBE_STEADY_S:
             wait_s = min(2 * wait_s, PROBE_MAX_S)

@@ -12,9 +12,10 @@ from pathlib import Path
 from ledger.bundle import OPEN
 from ledger.checkpoint import NoteSignature, parse_note, verify_checkpoint, verify_cosignature
 from ledger.entry import Body, Entry
-from ledger.envelope import open_body
+from ledger.envelope import DataKeys, open_with
 from ledger.errors import LedgerError
 from ledger.group import Group
+from ledger.registry import REGISTRY_KINDS
 from ledger.tree import fold, grow, leaf_hash
 
 FOUND_MOST = 100  # a file that was overwritten has more faults than anybody reads
@@ -41,8 +42,8 @@ class _Looked:
     nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
 
-def audit_log(path: Path, data_key: bytes | None = None) -> list[Damage]:
-    """Every row that is not as it was sealed; without a data key sealed bodies are looked at from outside only."""
+def audit_log(path: Path, keys: DataKeys | None = None) -> list[Damage]:
+    """Every row that is not as it was sealed; without data keys sealed bodies are looked at from outside only."""
     if not path.exists():
         raise LedgerError(f"{path}: there is no log; found the group first")
     found: list[Damage] = []
@@ -53,7 +54,7 @@ def audit_log(path: Path, data_key: bytes | None = None) -> list[Damage]:
             if state != "ok":
                 found.append(Damage("file", "", str(state)[:200]))
             for look in (_entries, _bodies, _nodes, _checkpoints, _cosignatures):
-                for damage in look(db, looked, data_key):
+                for damage in look(db, looked, keys):
                     found.append(damage)
                     if len(found) >= FOUND_MOST:
                         return found
@@ -62,7 +63,7 @@ def audit_log(path: Path, data_key: bytes | None = None) -> list[Damage]:
     return found
 
 
-def _entries(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterator[Damage]:
+def _entries(db: sqlite3.Connection, looked: _Looked, _: DataKeys | None) -> Iterator[Damage]:
     peaks: list[bytes] = []
     for number, kind, source, seq, wall_ms, leaf, hash_ in db.execute("SELECT * FROM entry ORDER BY number"):
         if number != looked.size:
@@ -83,34 +84,36 @@ def _entries(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterat
             looked.roots[looked.size] = fold(peaks)
 
 
-def _bodies(db: sqlite3.Connection, looked: _Looked, data_key: bytes | None) -> Iterator[Damage]:
+def _bodies(db: sqlite3.Connection, looked: _Looked, keys: DataKeys | None) -> Iterator[Damage]:
     expected = 0
     for number, epoch, box in db.execute("SELECT * FROM body ORDER BY number"):
         entry = looked.entries.get(number)
         if number != expected or entry is None:
             yield Damage("body", str(number), f"body {expected} was expected here, beside an entry that can be read")
         else:
-            yield from _body(number, entry, epoch, box, data_key, looked)
+            yield from _body(number, entry, epoch, box, keys, looked)
         expected = number + 1
     if expected != looked.size:
         yield Damage("body", str(expected), f"is missing: {looked.size} entries have a body each")
 
 
-def _body(number: int, entry: Entry, epoch: int, box: bytes, data_key: bytes | None, looked: _Looked) -> Iterator[Damage]:
+def _body(number: int, entry: Entry, epoch: int, box: bytes, keys: DataKeys | None, looked: _Looked) -> Iterator[Damage]:
     try:
         if (epoch == OPEN) != entry.rule.open:
             yield Damage("body", str(number), f"a body of {entry.kind} does not lie in epoch {epoch}")
-        elif epoch == OPEN or data_key is not None:
-            body = Body.decode(box if epoch == OPEN else open_body(data_key or b"", entry, box, epoch))
+        elif epoch == OPEN or (keys is not None and epoch in keys):
+            body = Body.decode(box if epoch == OPEN else open_with(keys or {}, entry, box, epoch))
             if body.root != entry.body:
                 yield Damage("body", str(number), "is not the one that was signed")
             if number == 0:
                 looked.group = Group.found(entry, body)
+            elif entry.kind in REGISTRY_KINDS and looked.group is not None:
+                looked.group.apply(number, entry, body)
     except _BROKEN as error:
         yield Damage("body", str(number), f"cannot be read: {error}")
 
 
-def _nodes(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterator[Damage]:
+def _nodes(db: sqlite3.Connection, looked: _Looked, _: DataKeys | None) -> Iterator[Damage]:
     missing = dict(looked.nodes)
     for level, position, hash_ in db.execute("SELECT * FROM node"):
         if missing.pop((level, position), None) != hash_:
@@ -119,7 +122,7 @@ def _nodes(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterator
         yield Damage("node", f"level {level}, position {position}", "is missing")
 
 
-def _checkpoints(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterator[Damage]:
+def _checkpoints(db: sqlite3.Connection, looked: _Looked, _: DataKeys | None) -> Iterator[Damage]:
     sizes = set()
     for size, note, wall_ms in db.execute("SELECT * FROM checkpoint ORDER BY size"):
         sizes.add(size)
@@ -127,7 +130,7 @@ def _checkpoints(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> It
         try:
             checkpoint = parse_note(note.encode()).checkpoint
             if looked.group is not None:
-                verify_checkpoint(parse_note(note.encode()), looked.group.origin, looked.group.founding.log)
+                verify_checkpoint(parse_note(note.encode()), looked.group.origin, looked.group.log_at(size))
             if (checkpoint.size, checkpoint.root) != (size, looked.roots.get(size)):
                 yield Damage("checkpoint", str(size), "is not what the entries below it give")
             if state is None or wall_ms != state.wall_ms:
@@ -138,13 +141,13 @@ def _checkpoints(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> It
         yield Damage("checkpoint", str(size), "is missing, though a state leaf closes it")
 
 
-def _cosignatures(db: sqlite3.Connection, looked: _Looked, _: bytes | None) -> Iterator[Damage]:
+def _cosignatures(db: sqlite3.Connection, looked: _Looked, _: DataKeys | None) -> Iterator[Damage]:
     if looked.group is None:
         return
-    keys = {witness.name: witness.key for witness in looked.group.founding.witnesses}
     notes: Mapping[int, str] = dict(db.execute("SELECT size, note FROM checkpoint").fetchall())
     for size, name, time_s, line in db.execute("SELECT * FROM cosignature"):
         try:
+            keys = {witness.name: witness.key for witness in looked.group.witnesses_at(size).keys}
             text = parse_note(notes[size].encode()).text
             if verify_cosignature(text, NoteSignature.parse(line), name, keys[name]) != time_s:
                 yield Damage("cosignature", f"{size} by {name}", "has another time than the one that was signed")

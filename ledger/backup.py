@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ledger.audit import audit_log
 from ledger.cbor import Value, decode, encode
-from ledger.custody import open_log, own_data_key
+from ledger.custody import open_log
+from ledger.epochs import own_data_keys
 from ledger.errors import ForkError, FormatError, LedgerError
 from ledger.log import Log
 from ledger.witness_client import WitnessClient
@@ -88,7 +89,7 @@ def require_not_behind(log: Log, client: WitnessClient) -> None:
 
 def _contents(root: Path, folder: Path) -> Iterator[tuple[Path, bytes]]:
     yield folder / "log.db", _database(folder / "log.db")
-    for path in sorted([*folder.glob("*.json"), *folder.glob("keys/*")]):
+    for path in sorted([*folder.glob("*.json"), *folder.glob("keys/*"), *folder.glob("epochs/*")]):
         yield path, path.read_bytes()
     for status in sorted(folder.glob("recorder-*.json")):
         journal = root / "sites" / status.stem.removeprefix("recorder-") / "journal.db"
@@ -135,7 +136,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _checked(folder: Path, client: WitnessClient | None) -> int:
     """How far the log goes, once it was looked through and the witness was asked."""
-    damages = audit_log(folder / "log.db", own_data_key(folder))
+    damages = audit_log(folder / "log.db", own_data_keys(folder))
     if damages:
         first = damages[0]
         raise LedgerError(f"the log in the backup was altered: {first.table} {first.row} {first.what}; take another backup")

@@ -12,7 +12,7 @@ from twin.journal import Row
 
 ROWS_MOST = 4000  # one checkpoint's rows: some 20 cycles of 200 commands; keeps a transaction below a second
 ANSWER_WAIT = timedelta(seconds=30)  # a write is tried and read back within 10 s; after 30 the command is sealed unanswered
-NOT_SEALED = frozenset({"forecast", "request", "review", "prior", "sign_in"})
+NOT_SEALED = frozenset({"forecast", "request", "prior", "sign_in"})
 
 Said = tuple[str, statements.Fields, Row]
 """An entry kind, its fields, and the journal row it speaks about."""
@@ -53,6 +53,9 @@ def make_chunk(rows: list[Row], unanswered: set[str], now: datetime) -> Chunk | 
             chunk.batch.append(row)
         elif row.kind == "record":
             chunk.records.append(_bytes(row.body["record"]))
+        elif row.kind == "request" and "record" in row.body:
+            chunk.flush()
+            chunk.said.append(_bytes(str(row.body["record"])))  # what a person signed goes in before the command that follows from it
         elif row.kind not in NOT_SEALED:
             _state(chunk, row, outcomes, unanswered)
     chunk.flush()

@@ -11,11 +11,16 @@ import typer
 
 from ledger import audit, custody, tiles
 from ledger import backup as backups
+from ledger.crl import ended_certificates, revocation_list
+from ledger.epochs import own_data_keys
 from ledger.errors import KeyFileError, LedgerError, VerificationError
-from ledger.group import Device, Group
-from ledger.log import Reader, Sealed
+from ledger.group import Group
+from ledger.keys import read_signer
+from ledger.log import Sealed
+from ledger.reader import Reader
 from ledger.report import Report
 from ledger.rules import RULES
+from ledger.tables import Device
 from ledger.trust import Trust
 from ledger.verify import verify_bundle
 from ledger.witness import Witness, WitnessServer
@@ -23,7 +28,7 @@ from ledger.witness_client import WitnessClient
 from twin import errors
 from twin.clock import wall_now
 from twin.site import require_name, state_root
-from twin.state import StateFolder
+from twin.state import StateFolder, write_whole
 
 State = Annotated[str | None, typer.Option("--state", help="where state lives")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -87,28 +92,28 @@ def group_create(
     with said_plainly():
         folder = StateFolder(state_root(state)).group(name)
         group = custody.found_group(folder, name, owner, WitnessClient(url), simulated=simulated)
-        _tell(_facts(group, Reader(folder / "log.db")), as_json, f"group {name} of {owner} is founded: {group.id.hex()}")
+        tell(_facts(group, Reader(folder / "log.db")), as_json, f"group {name} of {owner} is founded: {group.id.hex()}")
 
 
 @group_app.command("show")
 def group_show(name: str, state: State = None, as_json: AsJson = False) -> None:
     """Who belongs to a group, and how far its log is sealed and final."""
     with said_plainly():
-        reader = Reader(_folder(state, name) / "log.db")
+        reader = Reader(existing_group(state, name) / "log.db")
         facts = _facts(reader.group(), reader)
     members = "\n".join(f"  {m['role']}: {m['name']}" for m in facts["members"])
-    _tell(facts, as_json, f"group {name}, {facts['size']} entries, {facts['final_size']} of them final\n{members}")
+    tell(facts, as_json, f"group {name}, {facts['size']} entries, {facts['final_size']} of them final\n{members}")
 
 
 @group_app.command("check")
 def group_check(name: str, state: State = None, as_json: AsJson = False) -> None:
     """Look through a group's log row by row, and name what was altered on this disk."""
-    folder = _folder(state, name)
+    folder = existing_group(state, name)
     with said_plainly():
-        found = audit.audit_log(folder / "log.db", custody.own_data_key(folder))
+        found = audit.audit_log(folder / "log.db", own_data_keys(folder))
     facts = {"ok": not found, "damages": [asdict(damage) for damage in found]}
     lines = [f"{damage.table} {damage.row}: {damage.what}" for damage in found] or [f"group {name}: every row is as it was sealed"]
-    _tell(facts, as_json, "\n".join(lines))
+    tell(facts, as_json, "\n".join(lines))
     if found:
         raise typer.Exit(1)
 
@@ -116,12 +121,12 @@ def group_check(name: str, state: State = None, as_json: AsJson = False) -> None
 @group_app.command("tiles")
 def group_tiles(name: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
     """Write a group's log as static files (C2SP tlog-tiles) and recompute them up to the signed root; a later run adds what is new."""
-    folder = _folder(state, name)
+    folder = existing_group(state, name)
     with said_plainly(), closing(Reader(folder / "log.db")) as reader:
         group = reader.group(1)
         size = tiles.export_tiles(reader, out)
         tiles.check_tiles(out, Trust.of(group))
-    _tell({"folder": str(out), "size": size}, as_json, f"{out}: {size} entries as tiles, recomputed up to the signed root")
+    tell({"folder": str(out), "size": size}, as_json, f"{out}: {size} entries as tiles, recomputed up to the signed root")
 
 
 @group_app.command("trust")
@@ -133,17 +138,17 @@ def group_trust(name: str, out: Annotated[Path, typer.Option("--out")], state: S
             raise errors.StateError(f"{folder}: no government runs here; ask where `wattproof witness` runs")
         trust = Witness(folder).trust(name)
         custody.export_trust(trust, out)
-    _tell({"group": trust.group.hex(), "file": str(out)}, as_json, f"trust file of group {name}: {out}")
+    tell({"group": trust.group.hex(), "file": str(out)}, as_json, f"trust file of group {name}: {out}")
 
 
 @device_app.command("list")
 def device_list(group: str, state: State = None, as_json: AsJson = False) -> None:
     """Every device of a group with its kind and status."""
     with said_plainly():
-        devices = Reader(_folder(state, group) / "log.db").group().devices.values()
+        devices = Reader(existing_group(state, group) / "log.db").group().devices.values()
     facts = [_device(device) for device in devices]
     text = "\n".join(f"{d['device']}: {d['kind']}, {d['status']}" + (f" (by {d['vouched_by']})" if d["vouched_by"] else "") for d in facts)
-    _tell({"group": group, "devices": facts}, as_json, text or "no devices")
+    tell({"group": group, "devices": facts}, as_json, text or "no devices")
 
 
 @device_app.command("enrol")
@@ -160,14 +165,14 @@ def device_enrol(
     """Enrol a device: with fingerprint and gateway, or with a key and certificate of its own."""
     with said_plainly():
         enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
-        _tell_sealed(custody.enrol_device(_folder(state, group), enrolment), as_json, f"{source} is enrolled")
+        tell_sealed(custody.enrol_device(existing_group(state, group), enrolment), as_json, f"{source} is enrolled")
 
 
 @device_app.command("rotate")
 def device_rotate(group: str, source: str, state: State = None, as_json: AsJson = False) -> None:
     """Give a device a new key and certificate; the old key ends at this entry of the log."""
     with said_plainly():
-        _tell_sealed(custody.rotate_device(_folder(state, group), source), as_json, f"{source} has a new key")
+        tell_sealed(custody.rotate_device(existing_group(state, group), source), as_json, f"{source} has a new key")
 
 
 @device_app.command("replace")
@@ -184,28 +189,39 @@ def device_replace(
     """Put another device in the place of an enrolled one: with a new fingerprint, or a new key and certificate."""
     with said_plainly():
         enrolment = custody.Enrolment(source, brick, address, _pairs(fingerprint), vouched_by)
-        _tell_sealed(custody.replace_device(_folder(state, group), enrolment), as_json, f"{source} is replaced")
+        tell_sealed(custody.replace_device(existing_group(state, group), enrolment), as_json, f"{source} is replaced")
 
 
 @device_app.command("suspend")
 def device_suspend(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """Stop a device for a while; what it says meanwhile is refused."""
     with said_plainly():
-        _tell_sealed(custody.suspend_device(_folder(state, group), source, reason), as_json, f"{source} is suspended")
+        tell_sealed(custody.suspend_device(existing_group(state, group), source, reason), as_json, f"{source} is suspended")
 
 
 @device_app.command("resume")
 def device_resume(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """Let a suspended device go on."""
     with said_plainly():
-        _tell_sealed(custody.resume_device(_folder(state, group), source, reason), as_json, f"{source} goes on")
+        tell_sealed(custody.resume_device(existing_group(state, group), source, reason), as_json, f"{source} goes on")
 
 
 @device_app.command("revoke")
 def device_revoke(group: str, source: str, reason: Annotated[str, typer.Option()], state: State = None, as_json: AsJson = False) -> None:
     """End a device's right to sign, from this entry of the log on."""
     with said_plainly():
-        _tell_sealed(custody.revoke_device(_folder(state, group), source, reason), as_json, f"{source} is revoked")
+        tell_sealed(custody.revoke_device(existing_group(state, group), source, reason), as_json, f"{source} is revoked")
+
+
+@device_app.command("crl")
+def device_crl(group: str, out: Annotated[Path, typer.Option("--out")], state: State = None, as_json: AsJson = False) -> None:
+    """Write a group's revocations as an X.509 list (DER), for tools that know no log."""
+    folder = existing_group(state, group)
+    with said_plainly(), closing(Reader(folder / "log.db")) as reader:
+        write_whole(out, revocation_list(reader, read_signer(folder / "keys" / "authority.key"), wall_now()))
+        ended = ended_certificates(reader)
+    facts = [{"device": e.source, "serial": f"{e.serial:x}", "entry": e.entry, "reason": e.reason.value} for e in ended]
+    tell({"file": str(out), "revoked": facts}, as_json, f"{out}: {len(ended)} certificates that count no more")
 
 
 def bundle(
@@ -222,10 +238,10 @@ def bundle(
         raise errors.StateError("a period needs both --first and --end; leave both out for everything")
     period = (first, end) if first is not None and end is not None else None
     with said_plainly():
-        made = custody.make_bundle(_folder(state, group), out, period, seen_size)
+        made = custody.make_bundle(existing_group(state, group), out, period, seen_size)
     checkpoint = made.note.checkpoint
     facts = {"file": str(out), "entries": len(made.pieces), "size": checkpoint.size, "root": checkpoint.root.hex()}
-    _tell(facts, as_json, f"{out}: {len(made.pieces)} entries under a checkpoint of {checkpoint.size}")
+    tell(facts, as_json, f"{out}: {len(made.pieces)} entries under a checkpoint of {checkpoint.size}")
 
 
 def verify(
@@ -238,7 +254,7 @@ def verify(
     with said_plainly():
         held = Trust.from_json(_read(trust)) if trust else None
         report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now(), rules=RULES)
-    _tell(report.to_json(), as_json, _report_text(report))
+    tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)
 
@@ -252,7 +268,7 @@ def backup(
     """Keep a group's whole state as one encrypted file: log, keys, and its sites' journals."""
     with said_plainly():
         size = backups.back_up(state_root(state), group, out, _read(passphrase).strip())
-    _tell({"group": group, "file": str(out), "bytes": size}, as_json, f"{out}: group {group} in {size:,} bytes; keep it in another house")
+    tell({"group": group, "file": str(out), "bytes": size}, as_json, f"{out}: group {group} in {size:,} bytes; keep it in another house")
 
 
 def restore(
@@ -267,7 +283,7 @@ def restore(
         client = WitnessClient(url) if url else None
         restored = backups.restore(state_root(state), _read(file), _read(passphrase).strip(), client)
     asked = "the witness has seen no more" if url else "no witness was asked; sealing asks it before it goes on"
-    _tell(asdict(restored), as_json, f"group {restored.group} stands again with {restored.size} entries; {asked}")
+    tell(asdict(restored), as_json, f"group {restored.group} stands again with {restored.size} entries; {asked}")
 
 
 def _pairs(items: list[str] | None) -> dict[str, str]:
@@ -308,7 +324,8 @@ def _device(device: Device) -> dict[str, Any]:
     }
 
 
-def _folder(state: str | None, group: str) -> Path:
+def existing_group(state: str | None, group: str) -> Path:
+    """A group's folder; StateError when there is none."""
     folder = state_root(state) / "groups" / group
     if not (folder / "log.db").exists():
         raise errors.StateError(f"{folder}: there is no group {group}; create it with `wattproof group create {group}`")
@@ -322,10 +339,12 @@ def _read(path: Path) -> bytes:
         raise errors.StateError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
-def _tell_sealed(sealed: Sealed, as_json: bool, text: str) -> None:
-    facts = {"entries": list(sealed.numbers), "size": sealed.checkpoint.size}
-    _tell(facts, as_json, f"{text}, entry {sealed.numbers[0]}; final when the government has cosigned {sealed.checkpoint.size}")
+def tell_sealed(sealed: Sealed, as_json: bool, text: str, **more: str) -> None:
+    """What a checkpoint brought, for people or as JSON."""
+    facts = {"entries": list(sealed.numbers), "size": sealed.checkpoint.size, **more}
+    tell(facts, as_json, f"{text}, entry {sealed.numbers[0]}; final when the government has cosigned {sealed.checkpoint.size}")
 
 
-def _tell(facts: dict[str, Any], as_json: bool, text: str) -> None:
+def tell(facts: dict[str, Any], as_json: bool, text: str) -> None:
+    """One JSON object, or the words for people."""
     print(json.dumps(facts, ensure_ascii=False) if as_json else text)

@@ -12,14 +12,19 @@ from pathlib import Path
 from ledger.bundle import Bundle
 from ledger.cbor import Value, decode, encode
 from ledger.certificates import issue_certificate, make_authority
-from ledger.entry import SECRET_BYTES, Body, Signed, ms
-from ledger.envelope import EPOCH_FIRST, new_data_key, unwrap_data_key, wrap_data_key
+from ledger.entry import KINDS, SECRET_BYTES, Body, Signed, ms
+from ledger.envelope import new_data_key, unwrap_data_key, wrap_data_key
+from ledger.epochs import member_data_keys
 from ledger.errors import LedgerError
 from ledger.evidence import range_bundle, whole_bundle
-from ledger.group import CERTIFICATE, DEVICE_NAME, FINGERPRINT, GOVERNMENT, OWNER, Founding, Group, Member, WitnessKey, sign_as_member
+from ledger.founding import CERTIFICATE, DEVICE_NAME, FINGERPRINT, GOVERNMENT, OWNER, Founding, Member, WitnessKey, sign_as_member
+from ledger.group import Group
 from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, read_envelope_key, read_note_signer, read_signer, write_key
-from ledger.log import Log, Reader, Sealed, is_founded
+from ledger.log import Log, Sealed
+from ledger.reader import Reader, is_founded
 from ledger.source import Source
+from ledger.standing import following
+from ledger.tables import EPOCH_FIRST
 from ledger.trust import Trust
 from ledger.witness_client import GovernmentKeys, WitnessClient
 from twin.clock import wall_now
@@ -64,7 +69,8 @@ def found_group(
     if founded.body != draft.body or founded.entry.message() != draft.entry.message():
         raise LedgerError("the government signed another founding than the one it was sent")
     wrapped = Founding.parse(draft.body).data_keys[OWNER]
-    log = Log.found(folder / "log.db", founded, keys.log, unwrap_data_key(wrapped, keys.envelope, keys.log.public, EPOCH_FIRST))
+    data_key = unwrap_data_key(wrapped, keys.envelope, keys.log.public, EPOCH_FIRST)
+    log = Log.found(folder / "log.db", founded, keys.log, {EPOCH_FIRST: data_key})
     group = log.current
     log.close()
     write_json(folder / "group.json", _public_facts(group, client.url))
@@ -145,37 +151,14 @@ def _public_facts(group: Group, witness_url: str) -> Mapping[str, object]:
     }
 
 
-def open_log(folder: Path) -> Log:
-    """The group's log for sealing, with the owner's keys."""
+def open_log(folder: Path, signer: Ed25519Signer | None = None) -> Log:
+    """The group's log for sealing, with the owner's keys; `signer`: a log key that is about to follow the one in use."""
     reader = Reader(folder / "log.db")
-    key = member_data_key(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
-    reader.close()
-    return Log(folder / "log.db", read_note_signer(folder / "keys" / "log.key"), key)
-
-
-def own_data_key(folder: Path) -> bytes | None:
-    """The group's data key where the owner's own key lies here and opens it; None for whoever only looks."""
     try:
-        reader = Reader(folder / "log.db")
-    except LedgerError:
-        return None
-    try:
-        return member_data_key(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
-    except LedgerError:
-        return None
+        keys = member_data_keys(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
     finally:
         reader.close()
-
-
-def member_data_key(reader: Reader, envelope: EnvelopeKey, member: str) -> bytes:
-    """The group's data key, opened with a member's own key; LedgerError for whoever is no member."""
-    founding = reader.group(1).founding
-    if member not in founding.data_keys:
-        raise LedgerError(f"{member} is not a founding member of group {founding.name}")
-    try:
-        return unwrap_data_key(founding.data_keys[member], envelope, founding.log, EPOCH_FIRST)
-    except LedgerError as error:
-        raise LedgerError(f"entry 0, the founding: {error}") from None
+    return Log(folder / "log.db", signer or read_note_signer(folder / "keys" / "log.key"), keys)
 
 
 def issue_gateway(folder: Path, site: str, at: datetime | None = None) -> str:
@@ -194,7 +177,7 @@ def enrol_devices(folder: Path, enrolments: Iterable[Enrolment], at: datetime | 
     """Enrol devices in one checkpoint; those without fingerprint get a key and a certificate of the group's authority."""
     wanted = list(enrolments)
     now = at or wall_now()
-    with _Registrar(folder, now) as registrar:
+    with Registrar(folder, now) as registrar:
         return registrar.seal([("device.enrol", _enrolled(folder, enrolment, registrar.group, now)) for enrolment in wanted])
 
 
@@ -219,7 +202,7 @@ def rotate_device(folder: Path, source: str, at: datetime | None = None) -> Seal
     """Give a device a new key and certificate; the old key ends at this entry."""
     now = at or wall_now()
     _retire(_device_key(folder, source))
-    with _Registrar(folder, now) as registrar:
+    with Registrar(folder, now) as registrar:
         return registrar.seal([("device.rotate", {"device": source, "certificate": _certify(folder, registrar.group, source, now)})])
 
 
@@ -227,7 +210,7 @@ def replace_device(folder: Path, enrolment: Enrolment, at: datetime | None = Non
     """Put another device in the place of an enrolled one, revoked or not: new fingerprint, or new key and certificate."""
     now = at or wall_now()
     _retire(_device_key(folder, enrolment.source))
-    with _Registrar(folder, now) as registrar:
+    with Registrar(folder, now) as registrar:
         return registrar.seal([("device.replace", _enrolled(folder, enrolment, registrar.group, now))])
 
 
@@ -247,12 +230,12 @@ def resume_device(folder: Path, source: str, reason: str, at: datetime | None = 
 
 
 def _change_status(folder: Path, kind: str, source: str, reason: str, at: datetime | None) -> Sealed:
-    with _Registrar(folder, at or wall_now()) as registrar:
+    with Registrar(folder, at or wall_now()) as registrar:
         return registrar.seal([(kind, {"device": source, "reason": reason})])
 
 
-class _Registrar:
-    """The owner signing registry entries into the log."""
+class Registrar:
+    """The owner signing registry entries into the log, in checkpoints of his own."""
 
     def __init__(self, folder: Path, at: datetime) -> None:
         self._log = open_log(folder)
@@ -260,14 +243,20 @@ class _Registrar:
         self._source: Source = self._log.source(read_signer(folder / "keys" / "owner.key"), OWNER)
         self.group = self._log.current
 
+    @property
+    def log(self) -> Log:
+        """The log it seals into."""
+        return self._log
+
     def seal(self, statements: Sequence[tuple[str, Mapping[str, Value]]]) -> Sealed:
         items: list[Signed | bytes] = [self._source.entry(kind, facts, self._at, self._at) for kind, facts in statements]
-        sealed = self._log.seal(items, self._at)
+        fed = any(KINDS[kind].fed for kind, _ in statements)
+        sealed = self._log.seal(items, self._at, following(self._log) if fed else None)
         if sealed.refused:
             raise LedgerError("; ".join(sealed.refused))
         return sealed
 
-    def __enter__(self) -> "_Registrar":
+    def __enter__(self) -> "Registrar":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -303,8 +292,8 @@ def make_bundle(folder: Path, out: Path | None = None, period: tuple[int, int] |
     """The group's evidence as one file, bodies opened for the reader: everything, or the checkpoints around a period of entries."""
     reader = Reader(folder / "log.db")
     try:
-        key = member_data_key(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
-        bundle = range_bundle(reader, key, *period, seen_size=seen_size) if period else whole_bundle(reader, key)
+        keys = member_data_keys(reader, read_envelope_key(folder / "keys" / "owner.envelope.key"), OWNER)
+        bundle = range_bundle(reader, keys, *period, seen_size=seen_size) if period else whole_bundle(reader, keys)
     finally:
         reader.close()
     if out is not None:

@@ -16,7 +16,7 @@ from ledger.cbor import Value, decode, encode, head, read, read_list_head, short
 from ledger.errors import FormatError
 from ledger.tree import HASH_BYTES, leaf_hash, make_inclusion, range_hash_of, root_of, verify_inclusion
 
-VERSION = 1
+VERSION = 2  # the newest; an entry carries the version that knew its kind first
 NO_HASH = b"\x00" * HASH_BYTES  # `prev` of a source's first entry
 NO_GROUP = b"\x00" * HASH_BYTES  # `group` of the founding entry: its own hash becomes the group's id
 ENTRY_BYTES_MAX = 2048  # C2SP entry bundles hold 65,535; ours are some 330, two signatures 430
@@ -33,8 +33,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class KindRule:
     """Who signs a kind, and whether its body is open to every reader of the log (registry) or sealed for members."""
 
-    signer: str  # members: owner and government both; owner; member: one of them; device; log
+    signer: str  # members: owner and government both; owner; member: one of them; quorum; person; device; log
     open: bool = False
+    version: int = 1  # of the format that knows this kind first; its entries carry it
+    fed: bool = False  # open, and told to contracts all the same
 
 
 KINDS: Mapping[str, KindRule] = {
@@ -56,7 +58,9 @@ KINDS: Mapping[str, KindRule] = {
     "control.mode": KindRule("device"),
     "control.refusal": KindRule("device"),
     "control.release": KindRule("device"),
+    "control.grant": KindRule("device", version=2),  # what an engineer's verified signature lets be written
     "twin.import": KindRule("device"),
+    "twin.review": KindRule("device", version=2),  # a person's decision on what an import was unsure of
     "baseline.reference": KindRule("device"),
     "comfort.period": KindRule("device"),
     "emission.period": KindRule("device"),
@@ -72,6 +76,15 @@ KINDS: Mapping[str, KindRule] = {
     "state": KindRule("log", open=True),  # the last leaf of each checkpoint
     "refused": KindRule("log", open=True),  # what the log turned away, and why
     "gap": KindRule("log", open=True),  # numbers of a device that never came
+    "grant.given": KindRule("owner", open=True, version=2, fed=True),  # who or which rule may move which points, how far and how long
+    "grant.ended": KindRule("owner", open=True, version=2, fed=True),
+    "control.request": KindRule("person", version=2),  # a person's own signed wish for a point
+    "data.epoch": KindRule("owner", open=True, version=2),  # bodies from here on lie under a new data key
+    "data.destroyed": KindRule("members", open=True, version=2),  # by whose order the key of an epoch was destroyed
+    "recovery.set": KindRule("members", open=True, version=2),  # keys kept elsewhere, for when a member loses its own
+    "member.recover": KindRule("quorum", open=True, version=2),  # new keys of a member that lost its own
+    "log.rotate": KindRule("members", open=True, version=2),
+    "witness.rotate": KindRule("members", open=True, version=2),
 }
 
 
@@ -271,7 +284,7 @@ class Entry:
 
     def message(self) -> bytes:
         """What the signers sign: led by version and kind, so that it can never pass for something else."""
-        label = f"wattproof entry v{VERSION} {self.kind}\n".encode()
+        label = f"wattproof entry v{self.rule.version} {self.kind}\n".encode()
         if self._data:
             begin, end = self._unsigned_part
             return label + _HEAD_UNSIGNED + self._data[1:begin] + self._data[end:]
@@ -286,7 +299,7 @@ class Entry:
 
     def _unsigned(self) -> dict[str, Value]:
         return {
-            "v": VERSION,
+            "v": self.rule.version,
             "group": self.group,
             "kind": self.kind,
             "source": self.source,
@@ -316,8 +329,7 @@ class Entry:
         value = decode(data)
         if not isinstance(value, dict) or {k: type(v) for k, v in value.items()} != _TYPES:
             raise FormatError(f"an entry is a map of {', '.join(_TYPES)} with their types")
-        if value["v"] != VERSION:
-            raise FormatError(f"entry version {value['v']} is unknown, this is version {VERSION}")
+        _require_version(value["v"], value["kind"])
         entry = cls(
             value["group"],
             value["kind"],
@@ -334,6 +346,13 @@ class Entry:
         if len(entry.signatures) != len(entry.keys):
             raise FormatError(f"{entry.kind} names {len(entry.keys)} keys and has {len(entry.signatures)} signatures")
         return entry
+
+
+def _require_version(version: int, kind: str) -> None:
+    if not 1 <= version <= VERSION:
+        raise FormatError(f"entry version {version} is unknown, this is version {VERSION}")
+    if kind in KINDS and KINDS[kind].version != version:
+        raise FormatError(f"{kind} is of version {KINDS[kind].version}, the entry says {version}")
 
 
 _TYPES: dict[str, type] = {
@@ -357,7 +376,7 @@ _NUMBER = rb"([\x00-\x17]|\x18.|\x19..|\x1a.{4}|\x1b.{8})"
 _HASH = rb"\x58\x20(.{32})"
 # An entry of one signer as deterministic CBOR spells it: its keys stand in this order and no other.
 _ONE_SIGNER = re.compile(
-    rb"\xac\x61v\x01\x63key" + _HASH + rb"\x63seq" + _NUMBER + rb"(\x63sig\x58\x40(.{64}))\x64body" + _HASH
+    rb"\xac\x61v([\x01\x02])\x63key" + _HASH + rb"\x63seq" + _NUMBER + rb"(\x63sig\x58\x40(.{64}))\x64body" + _HASH
     + rb"\x64kind(.[a-z.]+)\x64prev" + _HASH + rb"\x64time" + _NUMBER + rb"\x64wall" + _NUMBER
     + rb"\x65group" + _HASH + rb"\x66source(.+)\x69simulated([\xf4\xf5])",
     re.DOTALL,
@@ -369,14 +388,15 @@ def _read_one_signer(data: bytes) -> Entry | None:
     match = _ONE_SIGNER.fullmatch(data)
     if match is None:
         return None
-    key, seq, _, signature, body, kind, prev, time, wall, group, source, simulated = match.groups()
+    version, key, seq, _, signature, body, kind, prev, time, wall, group, source, simulated = match.groups()
     try:
         (seq_, time_, wall_), (kind_, source_) = map(whole_number, (seq, time, wall)), map(short_text, (kind, source))
     except ValueError:
         return None
+    _require_version(version[0], kind_)
     entry = Entry(group, kind_, source_, seq_, prev, time_, wall_, simulated == b"\xf5", body, (key,), (signature,))
     object.__setattr__(entry, "_data", data)
-    object.__setattr__(entry, "_unsigned_part", match.span(3))
+    object.__setattr__(entry, "_unsigned_part", match.span(4))
     return entry
 
 

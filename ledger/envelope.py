@@ -1,6 +1,7 @@
 """Bodies sealed for the group's members: AES-256-GCM under the group's data key, the key wrapped per member with HPKE."""
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -14,7 +15,8 @@ from ledger.errors import FormatError, LedgerError
 from ledger.keys import EnvelopeKey, PublicKey
 
 DATA_KEY_BYTES = 32
-EPOCH_FIRST = 1
+DataKeys = Mapping[int, bytes]
+"""The data keys of one group that somebody holds, by epoch."""
 PAD_STEP_BYTES = 1024  # so that a body's size does not tell what went on
 _NONCE_BYTES = 12
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
@@ -61,10 +63,17 @@ def open_body(data_key: bytes, entry: Entry, box: bytes, epoch: int) -> bytes:
     return _unpad(padded)
 
 
-@lru_cache(1)
+@lru_cache(8)
 def _cipher(data_key: bytes) -> AESGCM:
-    """One process works on one group: its cipher is set up once, not for each body."""
+    """One process works on one group: the ciphers of its epochs are set up once, not for each body."""
     return AESGCM(data_key)
+
+
+def open_with(keys: DataKeys, entry: Entry, box: bytes, epoch: int) -> bytes:
+    """The body of `entry` with the key of its epoch; LedgerError when that key is not among `keys`."""
+    if epoch not in keys:
+        raise LedgerError(f"the body of {entry.source} {entry.seq} lies under the data key of epoch {epoch}, which is not here")
+    return open_body(keys[epoch], entry, box, epoch)
 
 
 def _context(entry: Entry, epoch: int) -> bytes:

@@ -15,14 +15,16 @@ from ledger.bundle import OPEN
 from ledger.carbon.claims import HOUR_MS
 from ledger.contracts.policies import POLICIES
 from ledger.contracts.told import alarm_message
-from ledger.custody import member_data_key
 from ledger.entry import KINDS, Body, Entry, from_ms
-from ledger.envelope import open_body
+from ledger.envelope import DataKeys, open_with
+from ledger.epochs import member_data_keys
 from ledger.errors import LedgerError, VerificationError
 from ledger.evidence import whole_bundle
-from ledger.group import GOVERNMENT, LOG, OWNER, Group
-from ledger.keys import EnvelopeKey, read_envelope_key
-from ledger.log import Reader, Stored
+from ledger.founding import GOVERNMENT, LOG, OWNER
+from ledger.group import Group
+from ledger.keys import EnvelopeKey, read_envelope_key, read_signer
+from ledger.looks import Look, Looker, write_look
+from ledger.reader import Reader, Stored
 from ledger.replay import CONTRACT_FIELD
 from ledger.report import Step
 from ledger.rules import RULES
@@ -33,6 +35,7 @@ from twin import errors
 from twin.clock import wall_now
 from twin.state import read_json
 
+PURPOSE = "inspection on the pages"
 WINDOW = 4096  # entries looked through at a time, newest first
 LINE_CHARS = 120
 OWN_CERTIFICATE = "own certificate"
@@ -98,14 +101,15 @@ def entries(folder: Path, keys: Path | None, kinds: Sequence[str] = (), newest: 
     wanted = [kind for kind in KINDS if not kinds or any(kind == k or kind.startswith(f"{k}.") for k in kinds)]
     with _reading(folder) as reader:
         group = reader.group()
-        data_key = _data_key(reader, group, keys)
+        data_keys = _data_keys(reader, group, keys)
+        _note_look(reader, group, keys, f"entries of {', '.join(kinds) or 'every kind'}")
         found: list[Stored] = []
         high = reader.size()
         while high > 0 and len(found) < newest:
             low = max(0, high - WINDOW)
             found += reversed(list(reader.stored(low, high, wanted)))
             high = low
-        return [_view(stored, group, data_key) for stored in found[:newest]]
+        return [_view(stored, group, data_keys) for stored in found[:newest]]
 
 
 def check(folder: Path, trust: Path) -> list[Step]:
@@ -113,11 +117,19 @@ def check(folder: Path, trust: Path) -> list[Step]:
     with _reading(folder) as reader:
         group = reader.group(1)
         member = _member(group, trust if trust.is_dir() else folder / "keys")
-        data_key = member_data_key(reader, member[1], member[0]) if member else None
-        data = whole_bundle(reader, data_key).encode()
+        _note_look(reader, group, trust, "verification of everything")
+        data_keys = member_data_keys(reader, member[1], member[0]) if member else None
+        data = whole_bundle(reader, data_keys).encode()
         held = _trust(trust, group.founding.name)
     # With the member's key the verifier itself opens what lies sealed, and names the body that does not open.
-    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member).steps)
+    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member, data_keys=data_keys).steps)
+
+
+def _note_look(reader: Reader, group: Group, keys: Path | None, query: str) -> None:
+    """The government's look, signed and written down before anything is opened with its key."""
+    path = keys / f"{group.founding.name}.sign.key" if keys is not None and keys.is_dir() else None
+    if path is not None and path.exists():
+        write_look(reader, Looker(GOVERNMENT, read_signer(path)), Look(query, PURPOSE, 0, reader.size()), wall_now())
 
 
 @contextmanager
@@ -146,9 +158,9 @@ def _delay_p95_s(folder: Path) -> float | None:
     return max((float(status["seal_delay_p95_s"]) for status in kept if status.get("rows_timed")), default=None)
 
 
-def _data_key(reader: Reader, group: Group, keys: Path | None) -> bytes | None:
+def _data_keys(reader: Reader, group: Group, keys: Path | None) -> DataKeys | None:
     member = _member(group, keys) if keys else None
-    return member_data_key(reader, member[1], member[0]) if member else None
+    return member_data_keys(reader, member[1], member[0]) if member else None
 
 
 def _member(group: Group, keys: Path) -> tuple[str, EnvelopeKey] | None:
@@ -170,9 +182,9 @@ def _trust(trust: Path, name: str) -> Trust:
         witness.close()
 
 
-def _view(stored: Stored, group: Group, data_key: bytes | None) -> EntryView:
+def _view(stored: Stored, group: Group, data_keys: DataKeys | None) -> EntryView:
     entry = stored.entry
-    body = _opened(stored, data_key)
+    body = _opened(stored, data_keys)
     fields = None if body is None else _for_people(entry, body)
     return EntryView(
         stored.number,
@@ -189,15 +201,17 @@ def _view(stored: Stored, group: Group, data_key: bytes | None) -> EntryView:
     )
 
 
-def _opened(stored: Stored, data_key: bytes | None) -> Body | None:
+def _opened(stored: Stored, data_keys: DataKeys | None) -> Body | None:
     if stored.epoch == OPEN:
         return Body.decode(stored.box)
-    return None if data_key is None else Body.decode(open_body(data_key, stored.entry, stored.box, stored.epoch))
+    if data_keys is None or stored.epoch not in data_keys:
+        return None
+    return Body.decode(open_with(data_keys, stored.entry, stored.box, stored.epoch))
 
 
 def _key_name(entry: Entry, group: Group) -> str:
     names = {member.key.key_id: member.name for member in group.members.values()}
-    names[group.founding.log.key_id] = "log key"
+    names |= dict.fromkeys([group.founding.log.key_id, *(key.key_id for _, key in group.logs)], "log key")
     names |= {device.key.key_id: f"key of {source}" for source, device in group.devices.items() if device.key}
     return ", ".join(names.get(key, f"key {key.hex()[:16]}") for key in entry.keys)
 
@@ -292,11 +306,23 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "control.mode": lambda f: f"mode {f.get('mode', '')} by {f.get('by', '')}: {f.get('why', '')}",
     "control.refusal": lambda f: f"{f.get('point', '')}: {f.get('by', '')} refused, {f.get('refused_because', '')}",
     "control.release": lambda f: f"building given back by {f.get('by', '')}: {f.get('points', '?')} points",
+    "control.grant": lambda f: f"{f.get('by', '')} released {len(f.get('points', ()))} points for writing",
+    "twin.review": lambda f: f"{f.get('by', '')} decided on {f.get('header', '')}: {f.get('why', '')}",
     "emission.period": _claim_line,
     "alarm.raised": lambda f: str(f.get("message", "alarm")),
     "alarm.acknowledged": lambda f: f"acknowledged: {f.get('message', '')}",
     "alarm.cleared": lambda f: f"cleared: {f.get('message', '')}",
     "refused": lambda f: f"{f['source'] or 'a record'} refused, {f['reason']}",
     "gap": lambda f: f"{f['source']}: numbers {f['first']} to {f['last']} never came",
+    "access.read": lambda f: f"looked at {f['query']}, entries {f['first']} to {f['end'] - 1}: {f['purpose']}",
+    "grant.given": lambda f: f"{f['who']} may move {len(f['points'])} points (grant {f['grant']})",
+    "grant.ended": lambda f: f"grant {f['grant']} ended: {f['reason']}",
+    "control.request": lambda f: f"{f['point']}: {_amount(f['value_milli'])} asked for ({f['why']})",
+    "data.epoch": lambda f: f"data key of epoch {f['epoch']} begins",
+    "data.destroyed": lambda f: f"content of entries {f['first']} to {f['last']} destroyed by order of {f['ordered_by']}: {f['reason']}",
+    "recovery.set": lambda f: f"{f['needed']} of {len(f['keys'])} recovery keys stand in for a lost one",
+    "member.recover": lambda f: f"new keys of {f['member']['source']}: {f['reason']}",
+    "log.rotate": lambda f: f"new key of the log: {f['reason']}",
+    "witness.rotate": lambda f: f"new witness policy, {f['needed']} of {len(f['witnesses'])}: {f['reason']}",
     "state": lambda f: f"checkpoint: {len(f['sources'])} sources, {len(f['contracts'])} contracts",
 }

@@ -8,6 +8,7 @@ from typing import Any
 from ledger.bundle import Bundle, Piece
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Body, Entry
+from ledger.envelope import DataKeys
 from ledger.errors import FormatError, VerificationError
 from ledger.group import Group
 from ledger.keys import EnvelopeKey, PublicKey
@@ -27,6 +28,7 @@ class Inspector:
     now: datetime | None = None
     rules: Rules = field(default_factory=Rules)
     member: tuple[str, EnvelopeKey] | None = None
+    data_keys: DataKeys = field(default_factory=dict)  # of later epochs, where the inspector holds them
 
 
 class NotApplicableError(Exception):
@@ -48,6 +50,7 @@ class Leaf:
     kept: Body | None = None  # registry entries and state leaves are looked at in every step
     signers: list[PublicKey] | str = ""  # keys that must have signed, or why there are none
     certificate: bytes = b""
+    epoch: int = 0  # of the data key that its body had to lie under, if it lay sealed
 
     @property
     def is_open(self) -> bool:
@@ -72,6 +75,7 @@ class Inspection:
     leaves: list[Leaf]
     group: Group
     checkpoint: Checkpoint
+    keyed: Group  # the group as far as log and witness keys follow from it, every signature checked
 
     def __init__(self, data: bytes, inspector: Inspector) -> None:
         self.data = data
@@ -105,6 +109,10 @@ class OpenedLater(View):
 
 def views_of(this: Inspection, what: str) -> list[View]:
     """Every entry as contracts and claims see it."""
+    gone = [leaf for leaf in this.leaves if not leaf.is_open and this.group.destroyed(leaf.epoch)]
+    if gone:
+        order = this.group.destroyed(gone[0].epoch)
+        raise NotApplicableError(f"{what} need the bodies of {len(gone)} entries whose data key was destroyed by entry {order}")
     closed = [leaf.number for leaf in this.leaves if not leaf.is_open]
     if closed:
         raise NotApplicableError(f"{what} need open bodies, {len(closed)} are sealed for members; give a member's key")

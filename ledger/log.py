@@ -1,6 +1,6 @@
 """One group's log: one SQLite file, entries and complete tree nodes only ever added, one transaction per checkpoint.
 
-Reader: everything that can be asked of the file. Log: the one who seals, with the log's key and the group's data key.
+The one who seals has the log's key and the group's data key; whoever only looks uses `ledger.reader`.
 Several processes may seal by turns: each takes SQLite's write lock and first catches up with the others.
 """
 
@@ -13,38 +13,22 @@ from pathlib import Path
 from ledger.bundle import OPEN
 from ledger.cbor import Value
 from ledger.certificates import verify_certificate
-from ledger.checkpoint import Checkpoint, Note, NoteSignature, parse_note, sign_checkpoint, verify_checkpoint
+from ledger.checkpoint import Checkpoint, Note, NoteSignature, sign_checkpoint, verify_checkpoint
 from ledger.entry import NAME_CHARS_MAX, NO_HASH, Body, Entry, Signed, Signer, digest, from_ms, ms
-from ledger.envelope import EPOCH_FIRST, open_body, seal_body
+from ledger.envelope import DataKeys, open_with, seal_body
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
-from ledger.group import LOG, REGISTRY_KINDS, Group
+from ledger.founding import LOG
+from ledger.group import Group
 from ledger.keys import Ed25519Signer
+from ledger.reader import Last, Reader, Stored, connect, is_founded
+from ledger.registry import REGISTRY_KINDS
 from ledger.replay import Follow, Followed, View
 from ledger.source import Source
-from ledger.tree import fold, grow, largest_half, make_consistency, make_inclusion, node_hash
+from ledger.tables import Witnesses
+from ledger.tree import fold, grow
 
-BUSY_TIMEOUT_S = 10  # a checkpoint commits in milliseconds
 CLOCK_SLACK_MS = 300_000  # clocks of gateway, log and witness may differ by five minutes
 REASON_CHARS_MAX = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Last:
-    """Where a source stands: its last entry's number, hash and calendar time."""
-
-    seq: int
-    hash: bytes
-    wall_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A row of the log: leaf number, entry, and the body as it is kept (epoch 0: open)."""
-
-    number: int
-    entry: Entry
-    epoch: int
-    box: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,118 +39,6 @@ class Sealed:
     note: Note
     numbers: tuple[int, ...]
     refused: tuple[str, ...]
-
-
-class Reader:
-    """A group's log, for looking only."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.exists():
-            raise LedgerError(f"{path}: there is no log; found the group first")
-        self._db = _connect(path)
-
-    def size(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(number) + 1, 0) FROM entry").fetchone()[0])
-
-    def stored(self, low: int, high: int, kinds: Sequence[str] = ()) -> Iterator[Stored]:
-        """Rows low <= number < high, oldest first."""
-        marks = ",".join("?" * len(kinds))
-        where = f" AND kind IN ({marks})" if kinds else ""
-        query = (
-            f"SELECT number, leaf, epoch, box FROM entry JOIN body USING (number) WHERE number >= ? AND number < ?{where} ORDER BY number"  # noqa: S608 (only '?' marks are put in)
-        )
-        for number, leaf, epoch, box in self._db.execute(query, (low, high, *kinds)):
-            yield Stored(number, _decoded(number, leaf), epoch, box)
-
-    def leaf_bytes(self, low: int, high: int) -> Iterator[tuple[int, bytes, int, bytes]]:
-        """Rows as they are, for whoever does not want to trust this module's reading: number, leaf, epoch, box."""
-        query = "SELECT number, leaf, epoch, box FROM entry JOIN body USING (number) WHERE number >= ? AND number < ? ORDER BY number"
-        return iter(self._db.execute(query, (low, high)).fetchall())
-
-    def newest(self) -> Note:
-        """The newest checkpoint with the cosignatures it has so far."""
-        row = self._db.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        return self._with_cosignatures(*row)
-
-    def final(self) -> Note | None:
-        """The newest checkpoint with the cosignatures that the group's policy asks for, the government's among them."""
-        founding = self.group(1).founding
-        enough = "SELECT size FROM cosignature GROUP BY size HAVING count(*) >= ? AND sum(name = ?)"
-        query = f"SELECT size, note FROM checkpoint WHERE size IN ({enough}) ORDER BY size DESC LIMIT 1"  # noqa: S608 (both parts stand here)
-        row = self._db.execute(query, (founding.witnesses_needed, founding.witnesses[0].name)).fetchone()
-        return self._with_cosignatures(*row) if row else None
-
-    def note_at(self, size: int) -> Note | None:
-        """The checkpoint of exactly this size."""
-        row = self._db.execute("SELECT size, note FROM checkpoint WHERE size = ?", (size,)).fetchone()
-        return self._with_cosignatures(*row) if row else None
-
-    def checkpoints(self) -> list[tuple[int, int]]:
-        """Size and calendar time (ms) of every checkpoint, oldest first."""
-        return self._db.execute("SELECT size, wall_ms FROM checkpoint ORDER BY size").fetchall()
-
-    def cosigned(self, size: int) -> list[tuple[str, int]]:
-        """Who cosigned the checkpoint of this size, and when (s since 1970)."""
-        return self._db.execute("SELECT name, time_s FROM cosignature WHERE size = ? ORDER BY name", (size,)).fetchall()
-
-    def group(self, size: int | None = None) -> Group:
-        """The group after the registry entries below `size`."""
-        rows = self.stored(0, self.size() if size is None else size, REGISTRY_KINDS)
-        first = next(rows, None)
-        if first is None:
-            raise LedgerError(f"{self.path}: the log is empty; the group was never founded")
-        row = first
-        try:
-            group = Group.found(first.entry, Body.decode(first.box))
-            for row in rows:
-                group.apply(row.number, row.entry, Body.decode(row.box))
-        except (FormatError, RefusedError) as error:
-            raise _altered(row.number, error) from None
-        return group
-
-    def last(self, source: str) -> Last | None:
-        """Where a source stands; None when it never said anything."""
-        return self.standing().get(source)
-
-    def standing(self) -> dict[str, Last]:
-        """Where every source stands, from the last state leaf."""
-        size = self.size()
-        row = next(self.stored(size - 1, size), None)
-        if row is None or row.entry.kind != "state":
-            raise LedgerError(f"{self.path}: the log does not end in a state leaf; it was cut or altered, restore it from backup")
-        table = Body.decode(row.box).by_name()["sources"]
-        standing = {source: Last(seq, hash_, wall) for source, (seq, hash_, wall) in table.items()}
-        standing[LOG] = Last(row.entry.seq, row.entry.hash, row.entry.wall_ms)
-        return standing
-
-    def range_hash(self, low: int, high: int) -> bytes:
-        """The root of leaves [low, high): one look-up for a complete subtree, else two halves."""
-        count = high - low
-        if count & (count - 1) == 0 and low % count == 0:
-            if count == 1:
-                row = self._db.execute("SELECT hash FROM entry WHERE number = ?", (low,)).fetchone()
-            else:
-                level = count.bit_length() - 1
-                row = self._db.execute("SELECT hash FROM node WHERE level = ? AND position = ?", (level, low // count)).fetchone()
-            if row is None:
-                raise LedgerError(f"{self.path}: the tree lacks the node over {low} to {high}; restore the log from backup")
-            return bytes(row[0])
-        middle = low + largest_half(count)
-        return node_hash(self.range_hash(low, middle), self.range_hash(middle, high))
-
-    def inclusion(self, number: int, size: int) -> list[bytes]:
-        return make_inclusion(number, size, self.range_hash)
-
-    def consistency(self, old: int, new: int) -> list[bytes]:
-        return make_consistency(old, new, self.range_hash)
-
-    def close(self) -> None:
-        self._db.close()
-
-    def _with_cosignatures(self, size: int, note: str) -> Note:
-        lines = self._db.execute("SELECT line FROM cosignature WHERE size = ? ORDER BY name", (size,)).fetchall()
-        return parse_note(note.encode()).plus(*(NoteSignature.parse(line) for (line,) in lines))
 
 
 @dataclass
@@ -191,15 +63,14 @@ class _Tip:
 class Log(Reader):
     """The one who seals a group's entries."""
 
-    def __init__(self, path: Path, signer: Ed25519Signer, data_key: bytes, epoch: int = EPOCH_FIRST) -> None:
+    def __init__(self, path: Path, signer: Ed25519Signer, data_keys: DataKeys) -> None:
         super().__init__(path)
         self.signer = signer
-        self._data_key = data_key
-        self._epoch = epoch
+        self._data_keys = dict(data_keys)
         self._tip = self._load()
 
     @classmethod
-    def found(cls, path: Path, founding: Signed, signer: Ed25519Signer, data_key: bytes) -> "Log":
+    def found(cls, path: Path, founding: Signed, signer: Ed25519Signer, data_keys: DataKeys) -> "Log":
         """Begin a log with a founding entry that owner and government signed."""
         if is_founded(path):
             raise LedgerError(f"{path}: there is a log already; a group is founded once")
@@ -208,19 +79,23 @@ class Log(Reader):
         if group.founding.log != signer.public:
             raise LedgerError("the founding entry names another log key than this one")
         path.parent.mkdir(parents=True, exist_ok=True)
-        db = _connect(path)
+        db = connect(path)
         db.executescript("BEGIN IMMEDIATE;\n" + _SCHEMA)
         tip = _Tip(0, [], {}, group, None, {})
         _append(tip, founding, OPEN, founding.body.encode())
         _finish(db, tip, signer, founding.entry.wall_ms)
         db.execute("COMMIT")
         db.close()
-        return cls(path, signer, data_key)
+        return cls(path, signer, data_keys)
 
     @property
     def current(self) -> Group:
         """The group as it is now, for this process."""
         return self._tip.group
+
+    def witnesses(self) -> Witnesses:
+        """Who cosigns now, for this process."""
+        return self._tip.group.witnesses
 
     def seal(self, items: Sequence[Signed | bytes], wall: datetime, follow: Follow | None = None) -> Sealed:
         """Append what may enter, seal the refusal of what may not, and sign a checkpoint: one durable transaction."""
@@ -252,7 +127,7 @@ class Log(Reader):
         """A stored body, opened."""
         if stored.epoch == OPEN:
             return Body.decode(stored.box)
-        return Body.decode(open_body(self._data_key, stored.entry, stored.box, stored.epoch))
+        return Body.decode(open_with(self._data_keys, stored.entry, stored.box, stored.epoch))
 
     def views(self, low: int, high: int) -> Iterator[View]:
         """Entries low <= number < high with their bodies opened: what a contract's state is built again from."""
@@ -283,7 +158,7 @@ class Log(Reader):
     def _load(self) -> _Tip:
         size = self.size()
         note = self.newest()
-        verify_checkpoint(note, self.group(1).origin, self.signer.public)
+        verify_checkpoint(note, self.group(1).origin, self.group().log_at(size))
         if note.checkpoint.size != size:
             raise LedgerError(f"{self.path}: {size} entries under a checkpoint of {note.checkpoint.size}; restore the log from backup")
         peaks = [self.range_hash(low, high) for low, high in _complete_ranges(size)]
@@ -332,7 +207,10 @@ class Log(Reader):
         if signed.entry.rule.open:
             _append(tip, signed, OPEN, body)
         else:
-            _append(tip, signed, self._epoch, seal_body(self._data_key, signed.entry, body, self._epoch))
+            epoch = tip.group.epoch
+            if epoch not in self._data_keys:
+                raise LedgerError(f"{self.path}: the data key of epoch {epoch} is not here; open the log again with it")
+            _append(tip, signed, epoch, seal_body(self._data_keys[epoch], signed.entry, body, epoch))
 
     def _note_gap(self, tip: _Tip, entry: Entry, wall_ms: int) -> None:
         last = tip.standing.get(entry.source, Last(0, NO_HASH, 0))
@@ -349,28 +227,6 @@ class Log(Reader):
         for item in followed.items:
             self._admit(tip, item, wall_ms)
         tip.contracts |= followed.roots
-
-
-def is_founded(path: Path) -> bool:
-    """Whether there is a log with a founding entry; a founding that died on the way leaves none."""
-    if not path.exists():
-        return False
-    db = _connect(path)
-    try:
-        return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'entry'").fetchone()[0])
-    finally:
-        db.close()
-
-
-def _decoded(number: int, leaf: bytes) -> Entry:
-    try:
-        return Entry.decode(leaf)
-    except FormatError as error:
-        raise _altered(number, error) from None
-
-
-def _altered(number: int, error: LedgerError) -> FormatError:
-    return FormatError(f"entry {number} was altered on this disk: {error}; restore the log from a backup")
 
 
 def _check_signatures(group: Group, signed: Signed) -> None:
@@ -422,6 +278,8 @@ def _append(tip: _Tip, signed: Signed, epoch: int, box: bytes) -> None:
 
 def _finish(db: sqlite3.Connection, tip: _Tip, signer: Ed25519Signer, wall_ms: int) -> Note:
     """The state leaf, the checkpoint and all rows; the caller commits."""
+    if tip.group.log != signer.public:
+        raise LedgerError("the log signs with another key than this one by now; open it with the key that was rotated in")
     fields: dict[str, Value] = {
         "members": tip.group.root,
         "contracts": dict(tip.contracts),
@@ -446,17 +304,6 @@ def _complete_ranges(size: int) -> list[tuple[int, int]]:
             ranges.append((low, low + (1 << level)))
             low += 1 << level
     return ranges
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        # NORMAL may lose the last commits in a power cut: a checkpoint that left the house would then have no log.
-        db.execute("PRAGMA synchronous=FULL")
-    except sqlite3.Error as error:
-        raise LedgerError(f"{path}: the log cannot be opened ({error})") from None
-    return db
 
 
 _TABLES = {

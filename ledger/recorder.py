@@ -21,12 +21,16 @@ from ledger.chunk import ROWS_MOST, Chunk, make_chunk, sign_said
 from ledger.contracts.policies import contracts
 from ledger.contracts.told import alarm_body
 from ledger.custody import GATEWAY, Enrolment, device_signer, enrol_devices, open_log
-from ledger.entry import from_ms
+from ledger.entry import Signed, from_ms
 from ledger.errors import ForkError, LedgerError, WitnessAwayError
-from ledger.group import ACTIVE, Group
+from ledger.founding import ACTIVE
+from ledger.group import Group
 from ledger.log import Log, Sealed
+from ledger.looks import clear_looks, looks_waiting
 from ledger.replay import CONTRACT_FIELD, Contracts, Followed, View
 from ledger.source import Source
+from ledger.standing import kept_contracts
+from ledger.succession import span_of
 from ledger.witness_client import WitnessClient, cosign_newest
 from twin.clock import monotonic_s, wall_now
 from twin.journal import Journal, Record, Row
@@ -87,6 +91,7 @@ class Recorder:
             self._stand_where_the_log_stands()
         chunk = make_chunk(self._journal.after(self.cursor, most=ROWS_MOST), self._unanswered, wall_now())
         if chunk is None:
+            self._seal_looks()
             return 0
         if not self._gateway_may_speak():
             return self._refuse_once(chunk)
@@ -157,7 +162,13 @@ class Recorder:
         self._alarms: deque[tuple[int, str]] = deque(maxlen=ALARMS_LOOKED_BACK)
         group = self._log.current
         self._policies = dict(group.policies)
-        self._contracts = Contracts(list(contracts().values()), group.policies)
+        self._contracts, self._stood_at = Contracts(list(contracts().values()), group.policies), 0
+        if destroyed := [span_of(group, epoch.number)[1] for epoch in group.epochs.values() if epoch.destroyed]:
+            self._contracts, self._stood_at = kept_contracts(self._log)
+            if self._stood_at <= max(destroyed):
+                raise LedgerError(
+                    f"{self._folder}/contracts.standing: is missing or false, and what it stood for was destroyed; restore it"
+                )
         self._book = ClaimBook(self._terms)
         self._fed = 0
         self._catch_up(self._log.size())
@@ -165,10 +176,13 @@ class Recorder:
     def _catch_up(self, size: int) -> None:
         """Take in sealed entries up to `size`: after a start, or when another process sealed in between."""
         for stored in self._log.stored(self._fed, size):
-            if stored.entry.rule.open:
+            if stored.entry.rule.open and not stored.entry.rule.fed:
+                continue
+            if self._log.current.destroyed(stored.epoch):
                 continue
             view = View(stored.number, stored.entry, self._log.body(stored))
-            self._contracts.feed([view])
+            if stored.number >= self._stood_at:
+                self._contracts.feed([view])
             self._book.feed(view)
             if view.entry.source == self.gateway:
                 self._remember(view)
@@ -194,7 +208,9 @@ class Recorder:
         if wall < self._sealed_at - CLOCK_SLACK:
             raise LedgerError(f"the clock went back from {self._sealed_at:%H:%M:%S} to {wall:%H:%M:%S}; sealing waits until it is right")
         source = self._log.source(self._signer, self.gateway)
-        items = [item if isinstance(item, bytes) else sign_said(source, item, chunk.last, wall) for item in chunk.said]
+        looks = looks_waiting(self._folder)
+        items: list[Signed | bytes] = [look for _, look in looks]
+        items += [item if isinstance(item, bytes) else sign_said(source, item, chunk.last, wall) for item in chunk.said]
         told: list[Told] = []
         try:
             sealed = self._log.seal(items, wall, lambda views: self._follow(views, source, wall, told))
@@ -202,9 +218,19 @@ class Recorder:
             self._stand_where_the_log_stands()  # the contracts took in what was not kept
             raise
         self._fed, self._sealed_at = sealed.checkpoint.size, wall
+        clear_looks(looks)
         done = wall_now()
         self._delays.extend((done - row.wall).total_seconds() for row in chunk.rows)
         self._tell_alarms(sealed, told)
+
+    def _seal_looks(self) -> None:
+        """What inspectors looked at while nothing else was new."""
+        looks, wall = looks_waiting(self._folder), wall_now()
+        if looks and wall >= self._sealed_at - CLOCK_SLACK:
+            source = self._log.source(self._signer, self.gateway)
+            sealed = self._log.seal([look for _, look in looks], wall, lambda views: self._follow(views, source, wall, []))
+            self._fed, self._sealed_at = sealed.checkpoint.size, wall
+            clear_looks(looks)
 
     def _follow(self, views: Sequence[View], source: Source, wall: datetime, told: list[Told]) -> Followed:
         """What follows from a checkpoint's entries, inside its transaction: contracts' events, then claims that became due."""

@@ -31,7 +31,7 @@ class View:
     @property
     def is_input(self) -> bool:
         """Whether contracts are fed with it."""
-        return not self.entry.rule.open and not self.contract
+        return (not self.entry.rule.open or self.entry.rule.fed) and not self.contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,15 @@ class Contracts:
                     self._states[contract.name] = verdict.state
                     said += [(contract.name, event) for event in verdict.events]
         return said
+
+    @property
+    def states(self) -> dict[str, Any]:
+        """Each contract's state now."""
+        return dict(self._states)
+
+    def stand(self, states: Mapping[str, Any]) -> None:
+        """Go on from these states; whoever gives them has compared their roots with sealed ones."""
+        self._states = {contract.name: states[contract.name] for contract in self._contracts}
 
     def roots(self) -> dict[str, bytes]:
         """The root of each contract's state now."""

@@ -7,10 +7,13 @@ worth amount x 10^exponent. The field `#journal` tells what an entry was made fr
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ledger.cbor import Value
 from ledger.entry import ms
+from twin.grants import digest
 from twin.journal import Row
 
 Fields = Sequence[tuple[str, Value]]
@@ -20,6 +23,7 @@ MILLI = 1000
 AMOUNT_MAX = 1 << 53  # what every reader of JSON can show exactly; no meter of a building comes near
 TEXT_CHARS_MAX = 400
 HOUR_MS = 3_600_000
+SOFTWARE_FIELD = "software"  # which version of the product's rules decided
 UNANSWERED = "unanswered"  # no outcome came in time: the command is sealed all the same
 
 
@@ -72,7 +76,16 @@ def action(command: Row, outcome: Row | None) -> tuple[str, Fields]:
         "inputs_milli": {text(name): milli(value) for name, value in body.get("inputs", {}).items()},
     }
     who = [("id", text(body["id"])), ("point", text(body["point"])), ("by", text(body["by"])), ("why", text(body["why"]))]
-    return "control.action", [*who, ("asked", asked), ("outcome", _held(outcome))]
+    return "control.action", [*who, (SOFTWARE_FIELD, software()), ("asked", asked), ("outcome", _held(outcome))]
+
+
+@cache
+def software() -> str:
+    """The version of the rules that run here, as grants may name it."""
+    try:
+        return version("wattproof")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def late_outcome(outcome: Row) -> tuple[str, Fields]:
@@ -99,6 +112,8 @@ def plain(row: Row) -> tuple[str, Fields] | None:
     """The statement about a row that stands for itself; None for rows that are not sealed."""
     if row.kind == "alarm":
         return _alarm(row.body)
+    if row.kind == "grant":
+        return _grant(row.body)
     if row.kind == "score" and ms(row.at) % HOUR_MS:
         return None  # comfort so far is sealed at the hour marks
     kind = _PLAIN.get(row.kind)
@@ -110,10 +125,19 @@ _PLAIN: Mapping[str, str] = {
     "refusal": "control.refusal",
     "release": "control.release",
     "import": "twin.import",
+    "review": "twin.review",
     "reference": "baseline.reference",
     "score": "comfort.period",
     "device": "device.seen",
 }
+
+
+def _grant(body: Mapping[str, Any]) -> tuple[str, Fields]:
+    """Who released which points until when; envelopes and addresses by the hash of the journal's row, since thousands would not fit."""
+    said = [(name, text(body[name])) for name in ("by", "key", "signed", "until")]
+    return "control.grant", [*said, ("points", sorted(map(text, body["points"]))), ("sha256", bytes.fromhex(digest(body)))]
+
+
 _ALARM_KINDS = {"raised": "alarm.raised", "acknowledged": "alarm.acknowledged", "cleared": "alarm.cleared"}
 
 

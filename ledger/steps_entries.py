@@ -6,11 +6,13 @@ from typing import Any
 from ledger.bundle import OPEN
 from ledger.certificates import verify_certificate
 from ledger.entry import NO_HASH, Body, from_ms
-from ledger.envelope import EPOCH_FIRST, open_body, unwrap_data_key
+from ledger.envelope import DataKeys, open_with, unwrap_data_key
 from ledger.errors import FormatError, LedgerError, RefusedError, VerificationError
-from ledger.group import LOG, Group
+from ledger.founding import LOG
+from ledger.group import Group
 from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, facts_of, fault
 from ledger.report import Finding
+from ledger.tables import EPOCH_FIRST
 
 # Step 6
 
@@ -36,6 +38,7 @@ def check_membership(this: Inspection) -> str:
 
 
 def _replay_one(group: Group, leaf: Leaf) -> None:
+    leaf.epoch = OPEN if leaf.entry.rule.open else group.epoch
     try:
         leaf.signers = group.signers(leaf.entry)
         leaf.certificate = group.certificate_of(leaf.entry)
@@ -166,25 +169,26 @@ def _difference(sealed: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 def check_bodies(this: Inspection) -> str:
     """Step 9: every open body is the one that was signed."""
-    closed: list[Leaf] = []
-    data_key = _data_key(this)
+    closed, gone = [], 0
+    data_keys = _data_keys(this)
     for leaf in this.leaves:
-        if not leaf.is_open and data_key is not None:
-            _open_with(leaf, data_key)
+        if leaf.piece.epoch not in (OPEN, leaf.epoch):
+            raise fault(leaf, f"has a body of epoch {leaf.piece.epoch}, epoch {leaf.epoch} was in force")
+        if not leaf.is_open and leaf.piece.epoch in data_keys:
+            _open_with(leaf, data_keys)
         if not leaf.is_open:
             _must_be_sealed(leaf)
-            closed.append(leaf)
+            gone += bool(this.group.destroyed(leaf.epoch))
+            closed += [] if this.group.destroyed(leaf.epoch) else [leaf]
         elif leaf.root != leaf.entry.body:
             raise fault(leaf, "has another body than the one that was signed")
-        if leaf.piece.epoch not in (OPEN, EPOCH_FIRST):
-            raise fault(leaf, f"has a body of an unknown epoch {leaf.piece.epoch}")
     if closed and any(leaf.is_open for leaf in this.leaves if not leaf.entry.rule.open):
         # Whoever opened the others had the key: these do not open with it, or are kept back.
         raise fault(closed[0], f"has a body that lies sealed while others lie open: it was altered or is kept back ({len(closed)} such)")
     fields = sum(leaf.fields for leaf in this.leaves)
-    return f"{len(this.leaves) - len(closed)} bodies with {fields} fields" + (
-        f"; {len(closed)} are sealed for members and were not opened" if closed else ""
-    )
+    told = f"{len(this.leaves) - len(closed) - gone} bodies with {fields} fields"
+    told += f"; {len(closed)} are sealed for members and were not opened" if closed else ""
+    return told + (f"; the content of {gone} was destroyed by order" if gone else "")
 
 
 def _must_be_sealed(leaf: Leaf) -> None:
@@ -197,19 +201,19 @@ def _must_be_sealed(leaf: Leaf) -> None:
         raise fault(leaf, f"has an open body that is called sealed in epoch {leaf.piece.epoch}")
 
 
-def _data_key(this: Inspection) -> bytes | None:
-    if this.by.member is None:
-        return None
+def _data_keys(this: Inspection) -> DataKeys:
+    if this.by.member is None or this.by.data_keys:
+        return this.by.data_keys
     source, key = this.by.member
     founding = this.group.founding
     try:
-        return unwrap_data_key(founding.data_keys.get(source, b""), key, founding.log, EPOCH_FIRST)
+        return {EPOCH_FIRST: unwrap_data_key(founding.data_keys.get(source, b""), key, founding.log, EPOCH_FIRST)}
     except LedgerError as error:
         raise VerificationError(f"the key given for {source} opens nothing here: {error}") from None
 
 
-def _open_with(leaf: Leaf, data_key: bytes) -> None:
+def _open_with(leaf: Leaf, data_keys: DataKeys) -> None:
     try:
-        leaf.open(open_body(data_key, leaf.entry, leaf.piece.body, leaf.piece.epoch))
+        leaf.open(open_with(data_keys, leaf.entry, leaf.piece.body, leaf.piece.epoch))
     except LedgerError as error:
         raise fault(leaf, str(error)) from None

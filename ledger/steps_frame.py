@@ -5,8 +5,9 @@ from ledger.checkpoint import Checkpoint, Note, NoteSignature, note_key_id, pars
 from ledger.entry import NO_HASH, Entry, digest, from_ms
 from ledger.errors import FormatError, RefusedError, VerificationError
 from ledger.group import Group
-from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, facts_of, fault
+from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, NotApplicableError, facts_of, fault
 from ledger.keys import PublicKey
+from ledger.succession import KEY_KINDS
 from ledger.tree import fold, grow, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.trust import Trust
 
@@ -93,14 +94,16 @@ def check_trust(this: Inspection) -> str:
 
 def check_checkpoint(this: Inspection) -> str:
     """Step 3: the log signed the checkpoint, and it adds to the one the inspector saw last."""
-    origin, log = this.group.origin, this.group.founding.log
+    this.keyed = _keyed(this)
+    origin, log = this.group.origin, this.keyed.log_at(this.size)
     verify_checkpoint(this.bundle.note, origin, log)
     first = this.bundle.note.signatures[0]
     if (first.name, first.key_id) != (origin, note_key_id(origin, log)):
         raise VerificationError("the log's signature is not the first under the checkpoint", evidence=this.bundle.note.signed.encode())
     if this.by.seen is None:
         return f"{this.size} entries, signed by the log; no earlier checkpoint was given to compare"
-    seen = verify_checkpoint(parse_note(this.by.seen), origin, log)
+    earlier = parse_note(this.by.seen)
+    seen = verify_checkpoint(earlier, origin, this.keyed.log_at(earlier.checkpoint.size))
     evidence = this.by.seen + b"\n" + this.bundle.note.signed.encode()
     if seen.size > this.size:
         raise VerificationError(
@@ -111,6 +114,22 @@ def check_checkpoint(this: Inspection) -> str:
     except VerificationError as error:
         raise VerificationError(f"two histories of one log: {error}", evidence=evidence) from None
     return f"{this.size} entries, signed by the log; adds to the {seen.size} seen before"
+
+
+def _keyed(this: Inspection) -> Group:
+    """The group whose log and witness keys follow, signature by signature, from the founding that the inspector trusts."""
+    changes = [leaf for leaf in this.leaves if leaf.number and leaf.entry.kind in KEY_KINDS]
+    group = this.group.copy()
+    for leaf in changes:
+        try:
+            for key, signature in zip(group.signers(leaf.entry), leaf.entry.signatures, strict=True):
+                key.verify(leaf.entry.message(), signature)
+            if leaf.root != leaf.entry.body:
+                raise fault(leaf, "has another body than the one that was signed")
+            group.apply(leaf.number, leaf.entry, leaf.body)
+        except (RefusedError, FormatError, VerificationError) as error:
+            raise fault(leaf, f"changes keys and does not hold: {error}") from None
+    return group
 
 
 def _check_growth(this: Inspection, seen: Checkpoint) -> None:
@@ -128,16 +147,18 @@ def _check_growth(this: Inspection, seen: Checkpoint) -> None:
 
 def check_witnesses(this: Inspection) -> str:
     """Step 4: enough witnesses cosigned, the government's among them, at plausible times."""
-    founding, note = this.group.founding, this.bundle.note
-    known = {witness.name: witness for witness in founding.witnesses}
+    if not hasattr(this, "keyed"):
+        raise NotApplicableError("which witnesses count is not known: step 3 did not hold")
+    policy, note = this.keyed.witnesses_at(this.size), this.bundle.note
+    known = {witness.name: witness for witness in policy.keys}
     names = [signature.name for signature in note.signatures[1:]]
     if names != sorted(set(names)) or not set(names) <= set(known):
         raise VerificationError(f"signature lines of strangers, twice or out of order: {', '.join(names)}", evidence=note.signed.encode())
     times = {s.name: _cosigned_at(this, note, s, known[s.name].key) for s in note.signatures[1:]}
-    government = founding.witnesses[0].name
-    if government not in times or len(times) < founding.witnesses_needed:
+    government = policy.keys[0].name
+    if government not in times or len(times) < policy.needed:
         raise VerificationError(
-            f"sealed, not final: {len(times)} of {founding.witnesses_needed} cosignatures; {government} must be among them",
+            f"sealed, not final: {len(times)} of {policy.needed} cosignatures; {government} must be among them",
             evidence=note.signed.encode(),
         )
     return "cosigned by " + ", ".join(f"{name} at {from_ms(at * 1000).isoformat()}" for name, at in times.items())

@@ -33,14 +33,14 @@ def _meter_terms(rows: Sequence[Mapping[str, str]]) -> list[MeterTerm]:
 
 
 def group_policies(sites: Sequence[tuple[Site, Terms]]) -> list[dict[str, Any]]:
-    """The contracts a group with these sites is founded with: registers of every meter, load of every main meter."""
+    """The contracts a group with these sites is founded with: who may command, registers of every meter, load of every main meter."""
     metering = {site.name: {meter.point: 0 for meter in terms.meters} for site, terms in sites}
     overload = {}
     for site, terms in sites:
         for meter in terms.meters:
             if meter.scope == 2:
                 overload[site.name] = {"energy": meter.point, "limits_w": limits_w(site)}
-    return [policy("metering", {"sites": metering}), policy("overload", {"sites": overload})]
+    return [policy("authority", {}), policy("metering", {"sites": metering}), policy("overload", {"sites": overload})]
 
 
 def limits_w(site: Site) -> dict[str, int]:

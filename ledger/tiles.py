@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ledger.checkpoint import Checkpoint, Note, parse_note, verify_checkpoint, verify_cosignature
 from ledger.errors import LedgerError, VerificationError
-from ledger.group import origin_of
-from ledger.log import Reader
+from ledger.founding import origin_of
+from ledger.reader import Reader
 from ledger.tree import leaf_hash, root_of
 from ledger.trust import Trust
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.errors import FormatError
-from ledger.group import GOVERNMENT, OWNER, Group, WitnessKey
+from ledger.founding import GOVERNMENT, OWNER, WitnessKey
+from ledger.group import Group
 from ledger.keys import PublicKey
 
 TRUST_FORMAT = "wattproof trust 1"
@@ -39,9 +40,9 @@ class Trust:
             owner.key,
             government.name,
             government.key,
-            founding.log,
-            founding.witnesses,
-            founding.witnesses_needed,
+            group.log,
+            group.witnesses.keys,
+            group.witnesses.needed,
         )
 
     def to_json(self) -> str:

@@ -8,6 +8,7 @@ never from the bundle: without one the answer is "consistent with itself only", 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from ledger.envelope import DataKeys
 from ledger.errors import FormatError, RefusedError, VerificationError
 from ledger.inspection import Inspection, Inspector, NotApplicableError
 from ledger.keys import EnvelopeKey
@@ -29,9 +30,10 @@ def verify_bundle(
     now: datetime | None = None,
     rules: Rules | None = None,
     member: tuple[str, EnvelopeKey] | None = None,
+    data_keys: DataKeys | None = None,
 ) -> Report:
     """Check a bundle in the steps of STEPS; the report is ok only when no step failed."""
-    this = Inspection(data, Inspector(trust, seen, now, rules or Rules(), member))
+    this = Inspection(data, Inspector(trust, seen, now, rules or Rules(), member, data_keys or {}))
     steps: list[Step] = []
     stopped = ""
     for number, what in STEPS.items():

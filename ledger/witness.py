@@ -14,12 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ledger.changes import Changes, Draft, Seat, parsed
 from ledger.checkpoint import Checkpoint, Note, cosign, parse_hash, parse_note, parse_size, verify_checkpoint
 from ledger.entry import Body, Signed
-from ledger.envelope import EPOCH_FIRST, unwrap_data_key
+from ledger.envelope import unwrap_data_key
 from ledger.errors import ForkError, FormatError, KeyFileError, LedgerError, VerificationError
-from ledger.group import GOVERNMENT, Founding, Group, sign_as_member
-from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, read_envelope_key, read_note_signer, read_signer, write_key
+from ledger.founding import GOVERNMENT, Founding, WitnessKey, sign_as_member
+from ledger.group import Group
+from ledger.keys import Ed25519Signer, EnvelopeKey, P256Signer, PublicKey, read_envelope_key, read_note_signer, read_signer, write_key
+from ledger.tables import EPOCH_FIRST
 from ledger.tree import EMPTY_ROOT, PROOF_MOST, verify_consistency
 from ledger.trust import Trust
 from twin.clock import wall_now
@@ -65,6 +68,7 @@ class Witness:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
+        self.changes = Changes(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -75,7 +79,7 @@ class Witness:
 
     def trust(self, name: str) -> Trust:
         """What an inspector needs to check this group, from the government's own store."""
-        return Trust.of(self._group(name))
+        return Trust.of(self._founded(name))
 
     def last_note(self, name: str) -> Note | None:
         """The last checkpoint this witness cosigned for a group."""
@@ -129,6 +133,63 @@ class Witness:
             return _error(409, str(error))
         return Answer(200, JSON, json.dumps({"founding": Signed(signed, draft.body).encode().hex()}))
 
+    def change(self, request: bytes) -> Answer:
+        """An owner proposes a change that both must sign, or asks whether it is approved by now."""
+        try:
+            facts = parsed(request)
+            name, draft = facts["name"], Draft.from_json(facts)
+            with self._lock:
+                self.changes.forget_unsealed(name, draft.id)
+                self._must_be_the_next_witness(name, draft)
+                keys = self._keys(name)
+                status, answer = self.changes.answer(Seat(name, self._group(name), keys.sign, keys.envelope), draft)
+                if status == 200 and draft.kind == "witness.rotate":
+                    self._take_next_witness(name)
+        except (LedgerError, ValueError) as error:
+            return _error(422, str(error))
+        return Answer(status, JSON, json.dumps(answer))
+
+    def keep_data_key(self, request: bytes) -> Answer:
+        """An owner begins a new epoch: its data key, wrapped for the government, is kept before anything is sealed under it."""
+        try:
+            facts = parsed(request)
+            name, epoch, wrapped = facts["name"], int(facts["epoch"]), bytes.fromhex(facts["wrapped"])
+            with self._lock:
+                keys = self._keys(name)
+                self.changes.keep_data_key(Seat(name, self._group(name), keys.sign, keys.envelope), epoch, wrapped)
+        except (LedgerError, KeyError, TypeError, ValueError) as error:
+            return _error(422, f"the data key is not taken: {error}")
+        return Answer(200, TEXT, "kept\n")
+
+    def next_witness(self, name: str) -> WitnessKey:
+        """Make the key that the government's witness will cosign with once owner and government have sealed it."""
+        path = self._next_witness_file(name)
+        self._founded(name)
+        if not path.exists():
+            write_key(path, Ed25519Signer.generate())
+        return WitnessKey(self._cosigner(name), read_note_signer(path).public)
+
+    def _next_witness_file(self, name: str) -> Path:
+        return self.folder / "keys" / f"{name}.witness.next.key"
+
+    def _must_be_the_next_witness(self, name: str, draft: Draft) -> None:
+        if draft.kind != "witness.rotate":
+            return
+        named = draft.body.by_name()["witnesses"][0]
+        keys = [self._keys(name).witness.public]
+        if self._next_witness_file(name).exists():
+            keys.append(read_note_signer(self._next_witness_file(name)).public)
+        if PublicKey.from_value(named[1]) not in keys:
+            raise FormatError(
+                "the first witness is not one of this government's; ask for its next key with `wattproof member next-witness`"
+            )
+
+    def _take_next_witness(self, name: str) -> None:
+        path, now = self._next_witness_file(name), self._key_files(name)[1]
+        if path.exists():
+            now.rename(now.with_suffix(f".{len(list(now.parent.glob(f'{name}.witness.*.retired')))}.retired"))
+            path.rename(now)
+
     def add_checkpoint(self, request: bytes, now_s: int) -> Answer:
         """C2SP add-checkpoint: cosign when the checkpoint only added to the last one cosigned."""
         try:
@@ -141,7 +202,7 @@ class Witness:
             return _error(404, f"log {offered.origin} is not one of this witness")
         group = self._group(row[0])
         try:
-            verify_checkpoint(note, group.origin, group.founding.log)
+            verify_checkpoint(note, group.origin, group.log)
         except VerificationError as error:
             return _error(403, str(error))
         if old > offered.size:
@@ -183,6 +244,10 @@ class Witness:
             self._db.execute("INSERT INTO conflict (origin, kept, offered) VALUES (?,?,?)", (origin, kept, offered))
 
     def _group(self, name: str) -> Group:
+        """The group as this government knows it: its founding, and the changes it signed since."""
+        return self.changes.replayed(name, self._founded(name))
+
+    def _founded(self, name: str) -> Group:
         row = self._db.execute("SELECT founding FROM founded WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise LedgerError(f"{name}: this government belongs to no group of that name; its groups: {', '.join(self.groups()) or 'none'}")
@@ -325,6 +390,8 @@ _ROUTES: dict[str, Callable[[Witness, bytes], Answer]] = {
     "/add-checkpoint": _add_checkpoint,
     "/found": _found,
     "/found/sign": _found_sign,
+    "/change": lambda witness, request: witness.change(request),
+    "/data-key": lambda witness, request: witness.keep_data_key(request),
 }
 _SCHEMA = """
 PRAGMA journal_mode=WAL;

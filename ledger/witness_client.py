@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ledger.changes import Draft
 from ledger.checkpoint import Note, NoteSignature, parse_size, verify_cosignature
 from ledger.entry import Signed
 from ledger.errors import ForkError, FormatError, LedgerError, WitnessAwayError
-from ledger.group import Group, WitnessKey
+from ledger.founding import WitnessKey
+from ledger.group import Group
 from ledger.keys import PublicKey
 from ledger.log import Log
 
@@ -63,6 +65,27 @@ class WitnessClient:
             return Signed.decode(bytes.fromhex(answer["founding"]))
         except (KeyError, ValueError, TypeError, FormatError) as error:
             raise LedgerError(f"{self.url}: the government's answer is not understood ({error})") from None
+
+    def ask_to_sign(self, name: str, draft: Draft) -> tuple[str, Signed | None, dict[int, bytes]]:
+        """Propose a change: the proposal's id, the record once it is approved, and the data keys that a recovered owner gets."""
+        status, text = self._post("/change", json.dumps(draft.to_json(name)).encode())
+        if status not in (200, 202):
+            raise LedgerError(f"{self.url}/change: the government refused ({status}): {text.strip()}")
+        try:
+            facts = json.loads(text)
+            if status == 202:
+                return str(facts["waiting"]), None, {}
+            keys = {int(epoch): bytes.fromhex(wrapped) for epoch, wrapped in facts["data_keys"].items()}
+            return draft.id, Signed.decode(bytes.fromhex(facts["record"])), keys
+        except (KeyError, ValueError, TypeError, AttributeError, FormatError) as error:
+            raise LedgerError(f"{self.url}: the government's answer is not understood ({error})") from None
+
+    def give_data_key(self, name: str, epoch: int, wrapped: bytes) -> None:
+        """Let the government keep its copy of a new epoch's data key."""
+        facts = {"name": name, "epoch": epoch, "wrapped": wrapped.hex()}
+        status, text = self._post("/data-key", json.dumps(facts).encode())
+        if status != 200:
+            raise LedgerError(f"{self.url}/data-key: the government refused ({status}): {text.strip()}")
 
     def add_checkpoint(self, old: int, proof: Sequence[bytes], note: Note) -> tuple[int, str]:
         """C2SP add-checkpoint: status and text."""
@@ -130,7 +153,7 @@ def _witness_size(text: str) -> int:
 
 def _cosignatures(text: str, note: Note, group: Group) -> list[NoteSignature]:
     """The cosignatures of the group's own witnesses; those of unknown keys are not kept."""
-    witnesses = {witness.name: witness for witness in group.founding.witnesses}
+    witnesses = {witness.name: witness for witness in group.witnesses.keys}
     kept = []
     for line in text.splitlines(keepends=True):
         signature = NoteSignature.parse(line)

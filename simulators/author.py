@@ -13,6 +13,7 @@ from bim.writing import Entity, ModelWriter, PointMark, Spot
 from simulators.design import METERS, NOTHING, TERMINALS, AirHandlerDesign, Building, DesignPoint, ZoneDesign, design_points
 from simulators.energyplus import engine
 from simulators.energyplus.building import read_building
+from simulators.found import NOTHING_KNOWN, Known
 from twin.points import COLUMNS
 from twin.site import product_root
 from twin.state import write_whole
@@ -31,20 +32,20 @@ CLINIC_LIMITS: Limits = {"oa_f_sp": {"high": "3", "fallback": "0.36"}}
 """The table's outdoor air is for a floor of 1,660 m2; the clinic has 300 m2."""
 
 
-def author_model(building: Building, schema: str = "IFC4") -> bytes:
-    """The building as an IFC model with every point of its design."""
+def author_model(building: Building, schema: str = "IFC4", known: Known = NOTHING_KNOWN) -> bytes:
+    """The building as an IFC model with every point of its design; what is `known` from other models is repeated, not made again."""
     writer = ModelWriter(building.name, schema)
-    storeys = [writer.storey(f"Level {n + 1}", z) for n, z in enumerate(building.storeys_m)]
+    storeys = _storeys(writer, building, known)
     points = design_points(building)
     handlers = {}
     for ahu in building.air_handlers:
-        handlers[ahu.name] = _air_handler(writer, building, ahu, storeys[ahu.storey], points)
+        handlers[ahu.name] = _air_handler(writer, building, ahu, storeys[ahu.storey], points, known)
     supply: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
     back: dict[str, list[Entity]] = {name: [handler] for name, handler in handlers.items()}
     for zone in building.zones:
         storey = storeys[zone.storey]
-        served = _zone(writer, zone, storey, points)
-        if zone.air_handler:
+        served = _zone(writer, zone, storey, points, known)
+        if zone.air_handler and zone.box not in known.equipment:
             handler, (box, diffuser, grille) = handlers[zone.air_handler], served
             ducts = writer.run(handler, box, storey), writer.run(box, diffuser, storey)
             supply[zone.air_handler] += [box, diffuser, *ducts]
@@ -114,32 +115,51 @@ def corner_clinic() -> Building:
     return Building("corner_clinic", (0.0,), zones, (AirHandlerDesign("AHU-1", 0),), has_gas=False)
 
 
-def _air_handler(writer: ModelWriter, building: Building, ahu: AirHandlerDesign, storey: Entity, points: list[DesignPoint]) -> Entity:
+def _storeys(writer: ModelWriter, building: Building, known: Known) -> list[Entity]:
+    if known.storeys:
+        return [writer.known_storey(*named, z) for named, z in zip(known.storeys, building.storeys_m, strict=True)]
+    return [writer.storey(f"Level {n + 1}", z) for n, z in enumerate(building.storeys_m)]
+
+
+def _known_element(writer: ModelWriter, known: Known, name: str, container: Entity) -> Entity | None:
+    """The element of another model that is this part of the design."""
+    there = known.equipment.get(name)
+    return writer.known_element(there.global_id, there.ifc_class, there.name, Spot(container, *there.position)) if there else None
+
+
+def _air_handler(
+    writer: ModelWriter, building: Building, ahu: AirHandlerDesign, storey: Entity, points: list[DesignPoint], known: Known
+) -> Entity:
     """The air handler in the ceiling void of its storey, beside the middle of its largest zone, with a fire damper in its supply duct."""
+    mine = [p for p in points if p.of == ahu.name]
+    there = _known_element(writer, known, ahu.name, storey)
+    if there is not None:
+        _control_elements(writer, there, mine, Spot(storey, *known.equipment[ahu.name].position))
+        return there
     zones = [zone for zone in building.zones if zone.air_handler == ahu.name]
     x, y = _centre(max(zones, key=lambda z: z.area_m2)) if zones else (0.0, 0.0)
     x = round(x - _BESIDE_M, 3)
     z = building.storeys_m[ahu.storey] + (zones[0].height_m if zones else 3.0) + 0.2
     handler = writer.element("IfcUnitaryEquipment", ahu.name, "AIRHANDLER", Spot(storey, x, y, z), brick="AHU")
-    writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z), brick="Damper")
-    _control_elements(writer, handler, [p for p in points if p.of == ahu.name], Spot(storey, x, y, z))
+    if not known.rooms:
+        writer.element("IfcDamper", f"FD {ahu.name}", "FIREDAMPER", Spot(storey, x + 1.5, y, z), brick="Damper")
+    _control_elements(writer, handler, mine, Spot(storey, x, y, z))
     return handler
 
 
-def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint]) -> tuple[Entity, ...]:
+def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[DesignPoint], known: Known) -> tuple[Entity, ...]:
     """A room with its zone, terminals, luminaires, sensors and actuators; box, diffuser and grille come back where air is brought.
 
     A zone that stands for several equal rooms has them all, drawn in one place.
     """
-    more = [writer.room(f"{zone.name} {n + 1}", storey, zone.polygon, zone.height_m) for n in range(1, zone.multiplier)]
-    room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
-    writer.zone(zone.name, [room, *more])
-    x, y = _centre(zone)
+    room = _rooms(writer, zone, storey, known)
+    x, y = zone.middle or _centre(zone)
     mine = [p for p in points if p.of == zone.name]
     ceiling = zone.floor_z_m + zone.height_m - 0.1
-    box = _terminal(writer, zone, Spot(room, x, y, zone.floor_z_m + zone.height_m + 0.2))
-    lights = writer.element("IfcLightFixture", zone.luminaires, "DIRECTIONSOURCE", Spot(room, x, y, ceiling), brick="Luminaire")
-    writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", Spot(room, x + 1.0, y, ceiling), brick="Luminaire")
+    box = _known_element(writer, known, zone.box, room)
+    if box is None:
+        box = _terminal(writer, zone, Spot(room, x, y, zone.floor_z_m + zone.height_m + 0.2))
+    lights = _luminaires(writer, zone, Spot(room, x, y, ceiling), known)
     if box is not None:
         _control_elements(writer, box, [p for p in mine if p.owner == zone.box], Spot(room, x, y, zone.floor_z_m + 1.5))
     _control_elements(
@@ -149,14 +169,39 @@ def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[De
         if point.row["ifc_class"] == "IfcLightFixture":
             name = f"{zone.name}.light_{point.tag}"
             writer.mark(lights, _mark(point, name=name, brick=point.row["brick"]))
-    if not zone.air_handler:
+    if not zone.air_handler or zone.box in known.equipment:
         return ()
-    apart, under = _APART_M, zone.floor_z_m + zone.height_m - 0.1
+    apart, under = (0.0 if known.rooms else _APART_M), zone.floor_z_m + zone.height_m - 0.1
     diffuser = writer.element(
         "IfcAirTerminal", f"SD {zone.name}", "DIFFUSER", Spot(room, x + apart, y + apart, under), brick="Air_Diffuser"
     )
     grille = writer.element("IfcAirTerminal", f"RG {zone.name}", "GRILLE", Spot(room, x - apart, y - apart, under), brick="Air_Diffuser")
     return box, diffuser, grille
+
+
+def _rooms(writer: ModelWriter, zone: ZoneDesign, storey: Entity, known: Known) -> Entity:
+    """The zone and its rooms; the room that its equipment stands in comes back."""
+    if zone.name in known.rooms:
+        rooms = [writer.known_room(storey, room) for room in known.rooms[zone.name]]
+        if zone.name not in known.zones:
+            writer.zone(zone.name, rooms)
+        return rooms[0]
+    more = [writer.room(f"{zone.name} {n + 1}", storey, zone.polygon, zone.height_m) for n in range(1, zone.multiplier)]
+    room = writer.room(zone.name, storey, zone.polygon, zone.height_m)
+    writer.zone(zone.name, [room, *more])
+    return room
+
+
+def _luminaires(writer: ModelWriter, zone: ZoneDesign, spot: Spot, known: Known) -> Entity:
+    """The luminaire with the zone's lighting points. A building of our own has an emergency light beside it, never to be written."""
+    there = _known_element(writer, known, zone.luminaires, spot.container)
+    if there is not None:
+        return there
+    lights = writer.element("IfcLightFixture", zone.luminaires, "DIRECTIONSOURCE", spot, brick="Luminaire")
+    if not known.rooms:
+        beside = Spot(spot.container, spot.x_m + 1.0, spot.y_m, spot.z_m)
+        writer.element("IfcLightFixture", f"EL {zone.name}", "SECURITYLIGHTING", beside, brick="Luminaire")
+    return lights
 
 
 def _terminal(writer: ModelWriter, zone: ZoneDesign, spot: Spot) -> Entity | None:

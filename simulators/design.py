@@ -53,6 +53,7 @@ class ZoneDesign:
     multiplier: int = 1
     people: tuple[str, ...] = ()  # objects of the EnergyPlus model
     lamps: tuple[str, ...] = ()
+    middle: tuple[float, float] | None = None  # where its things are drawn; None: the middle of the polygon's corners
 
     def has(self, tag: str) -> bool:
         """Whether the zone has the points of this row."""

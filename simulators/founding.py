@@ -1,12 +1,22 @@
 """The ledger side of a simulated site: its group founded with the government, gateway and secure meters enrolled with keys of their own."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from controls.strategies.lighting import Lighting
+from controls.strategies.minimum_flow import MinimumFlow
+from controls.strategies.setpoints import Setpoints
+from controls.strategies.start_stop import StartStop
+from controls.strategies.static_pressure import StaticPressure
+from controls.strategies.supply_air import SupplyAir
+from controls.strategies.ventilation import Ventilation
+from ledger.authority import Grant, give_grants
+from ledger.authority_commands import writable_points
 from ledger.custody import Enrolment, device_signer, enrol_devices, found_group, issue_gateway
 from ledger.entry import NO_HASH
 from ledger.errors import LedgerError
-from ledger.log import Reader
+from ledger.reader import Reader
 from ledger.source import Source
 from ledger.terms import group_policies, terms_of
 from ledger.witness_client import WitnessClient
@@ -18,6 +28,9 @@ from twin.graph import Graph
 from twin.points import PointBook
 from twin.site import Site
 from twin.state import StateFolder
+
+RULES = tuple(rule.name for rule in (StartStop, Setpoints, MinimumFlow, Ventilation, StaticPressure, SupplyAir, Lighting))
+BEGIN, END = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,16 @@ def found(site: Site, graph: Graph, book: PointBook, state: StateFolder, witness
         meters = [Enrolment(f"{site.name}:{connection}", book[record].brick, connection) for record, _, connection in _secure_meters(book)]
         if meters:
             enrol_devices(folder, meters)
+        give_grants(folder, _rule_grants(book))
     except LedgerError as error:
         raise StateError(f"group {site.group.name} cannot be founded: {error}") from None
     return Founded(site.group.name, site.group.owner, folder)
+
+
+def _rule_grants(book: PointBook) -> list[Grant]:
+    """Each strategy may move the writable points within their limits, for the whole of a simulation's time."""
+    points = writable_points(book)
+    return [Grant(f"rule/{name}", f"rule/{name}", points, BEGIN, END) for name in RULES] if points else []
 
 
 def meter_records(site: Site, book: PointBook, state: StateFolder) -> dict[str, RecordMaker]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
+from simulators.enclosures import NO_ENCLOSURES, Enclosure, read_enclosures
 from simulators.energyplus import engine
 from simulators.energyplus.plant import EnergyPlusPlant
 from simulators.plant import SIMULATED_YEAR, Period, Plant
 from simulators.rc import RcPlant
-from simulators.rc_building import Asks, RcParameters, layout_from_graph
+from simulators.rc_building import Asks, RcLayout, RcParameters, layout_from_graph
 from simulators.weather import Weather, month_day, read_epw, synthetic_weather
 from twin.errors import MissingError, SiteError
 from twin.site import Site
@@ -21,7 +22,7 @@ ENGINES = ("energyplus", "rc")
 
 @dataclass(frozen=True)
 class PlantSettings:
-    """plant.toml: model and weather by name in the EnergyPlus wheel or by path, each with its hash; start as MM-DD."""
+    """plant.toml: model and weather by name in the EnergyPlus wheel or by path, each with its hash; start as MM-DD; fabric as a folder."""
 
     engine: str = "energyplus"
     model: str = ""
@@ -30,6 +31,7 @@ class PlantSettings:
     weather_sha256: str = ""
     start: str = "07-14"
     first_weekday: str = ""
+    fabric: str = ""  # folder with fabric.csv and neighbours.csv, for the rc plant
     rc: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -130,11 +132,21 @@ def _rc(site: Site, graph: Asks, settings: PlantSettings, period: Period, seed: 
     except (TypeError, ValueError) as error:
         raise SiteError(f"{site.plant_file}: [rc] {error}") from None
     plant = RcPlant(
-        layout_from_graph(graph), weather, period,
+        layout_from_graph(graph, enclosures_of(site, settings)), weather, period,
         seed=seed, variant=variant, parameters=parameters, lux_target=site.comfort.lux_target,
     )  # fmt: skip
     plant.note = note
     return plant
+
+
+def plant_layout(site: Site, graph: Asks) -> RcLayout:
+    """Zones, air handlers and meters of a site with the ids of their points."""
+    return layout_from_graph(graph, enclosures_of(site, read_settings(site)))
+
+
+def enclosures_of(site: Site, settings: PlantSettings) -> Mapping[str, Enclosure]:
+    """What encloses the zones, where the site has it measured."""
+    return read_enclosures(site.folder / settings.fabric) if settings.fabric else NO_ENCLOSURES
 
 
 def _rc_weather(site: Site, settings: PlantSettings) -> Weather:

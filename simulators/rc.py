@@ -88,7 +88,8 @@ class RcPlant:
     def design(self) -> dict[str, float]:
         """Fans and outdoor air as the parameters give them."""
         handlers = enumerate(self._layout.air_handlers)
-        flows = {"fan_m3_s": self.building.fan_max, "outdoor_air_m3_s": self.building.outdoor_air_minimum}
+        fan_w = self.building.fan_max * self.building.parameters.fan_w_per_m3_s
+        flows = {"fan_m3_s": self.building.fan_max, "outdoor_air_m3_s": self.building.outdoor_air_minimum, "fan_w": fan_w}
         return {f"{kind}.{name}": float(values[n]) for n, name in handlers for kind, values in flows.items()}
 
     def own_schedule(self, at: datetime) -> dict[str, float]:
@@ -191,17 +192,18 @@ class RcPlant:
             "hvac_electric": hvac_electric, "hvac": hvac_electric + uses.get("heating_gas", 0.0),
         }  # fmt: skip
 
-    def _daylight_lux(self, at: datetime) -> float:
-        return self.weather.at("global_w_m2", at) * GLOBAL_LUX_PER_W_M2 * self.building.parameters.daylight_factor
+    def _daylight_lux(self, at: datetime) -> np.ndarray:
+        return np.asarray(self.weather.at("global_w_m2", at) * GLOBAL_LUX_PER_W_M2 * self.building.daylight_factor)
 
     def _readings(self, n: int) -> dict[str, float]:
         state, at, counts = self._state, self._at(self._done or 0), self._occupancy.at(n)
         humidity = relative_humidity(state.humidity_ratio, state.air_c)
         values: dict[str, float] = {}
+        daylight = self._daylight_lux(at)
         for i, zone in enumerate(self._layout.zones):
             seen = {
                 "zn_t": state.air_c[i], "zn_rh": humidity[i], "zn_co2": state.co2_ppm[i], "sa_f": state.flow_m3_s[i],
-                "zn_occ": counts[zone.key] if self._done else 0, "zn_lux": self._daylight_lux(at), "level_now": self._light_now[i],
+                "zn_occ": counts[zone.key] if self._done else 0, "zn_lux": daylight[i], "level_now": self._light_now[i],
             }  # fmt: skip
             values |= {zone.points[tag]: float(value) for tag, value in seen.items() if tag in zone.points}
         outdoors = {"oa_t": self.weather.at("dry_bulb_c", at), "oa_rh": self.weather.at("rh_percent", at)}
@@ -225,5 +227,5 @@ class RcPlant:
                 air, radiant = float(state.air_c[i]), float((state.air_c[i] + state.mass_c[i]) / 2)
                 vote = pmv(air, radiant, AIR_SPEED_M_S, float(humidity[i]), ACTIVITY_MET, clo)
                 used = people / max(1.0, float(self.building.people[i]))
-                lux = lamp_lux(float(self._light_now[i]), used, self._lux_target) + (daylight if zone.daylit else 0.0)
+                lux = lamp_lux(float(self._light_now[i]), used, self._lux_target) + (float(daylight[i]) if zone.daylit else 0.0)
                 self._tally.add_zone(ZoneFacts(people, vote, air, float(state.co2_ppm[i]), float(humidity[i]), lux))

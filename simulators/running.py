@@ -16,6 +16,7 @@ from controls.holding import ReleaseReport
 from controls.strategies import Strategy
 from controls.tasks import end_tasks
 from simulators.direct import DirectDevices
+from simulators.faulty import FaultyPlant
 from simulators.plant import Plant, Step
 from simulators.safety import unsafe
 from simulators.score import Score
@@ -113,6 +114,8 @@ class RunningSite:
         clock = SteppedClock(step.at)
         self.report.began = step.at
         connections = await self.devices.start()
+        if isinstance(parts.plant, FaultyPlant) and isinstance(self.devices, FieldDevices):
+            await parts.plant.break_devices(self.devices)
         write_json(
             parts.folder / "connections.json",
             {n: {"protocol": c.protocol, "host": c.host, "port": c.port, "device": c.device} for n, c in connections.items()},

@@ -10,7 +10,7 @@ import pytest
 from ledger.report import STEPS
 from twin import cli, errors, journal
 from twin.graph import query_names
-from twin.site import Comfort, Connection, CycleSettings, GroupMembership, Site
+from twin.site import BacnetNetwork, Comfort, Connection, CycleSettings, GroupMembership, Site
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_the_help_text_in_the_readme_is_the_real_one():
     assert cli.help_text() in README
 
 
-@pytest.mark.parametrize("kind", [Site, Comfort, Connection, CycleSettings, GroupMembership])
+@pytest.mark.parametrize("kind", [Site, BacnetNetwork, Comfort, Connection, CycleSettings, GroupMembership])
 def test_every_setting_of_a_site_is_explained(kind):
     missing = [f.name for f in fields(kind) if f.name != "folder" and f"`{f.name}`" not in README]
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from twin.addresses import parse_address
 from twin.errors import SiteError
 from twin.graph import Graph
+from twin.interlocks import findings as useless
+from twin.interlocks import interlocks_of
+from twin.life_safety import life_safety
 from twin.points import PointBook, point_rows, read_points
 from twin.shapes import validate, validate_brick
 from twin.site import Site, load_site
@@ -43,7 +46,7 @@ def check_site(folder: Path) -> list[Finding]:
         return [*findings, Finding("twin", str(error))]
     for rule in BOOK_RULES:
         findings += rule(site, book)
-    return [*findings, *_protected(site, graph, book)]
+    return [*findings, *_protected(site, graph, book), *_interlocks(site, graph, book)]
 
 
 def check_brick(folder: Path) -> list[Finding]:
@@ -148,13 +151,24 @@ def _protected(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
                 yield Finding("points.csv", f"{point.id} is protected and never written; set writable to no")
 
 
+def _interlocks(site: Site, graph: Graph, book: PointBook) -> Iterator[Finding]:
+    """Only those that people wrote: what the twin proves may well stand on points that nobody made writable."""
+    try:
+        stated = [lock for lock in interlocks_of(site, graph, book) if not lock.derived]
+    except SiteError as error:
+        yield Finding("interlocks.csv", str(error))
+        return
+    for message in useless(stated, book):
+        yield Finding("interlocks.csv", message)
+
+
 def protected_points(graph: Graph, site: Site) -> frozenset[str]:
-    """Points of protected equipment, of protected zones and of the air handlers that serve those: they are only read."""
+    """Points of life safety, of its equipment, of protected zones and of the air handlers that serve those: they are only read."""
     zones = protected_zones(graph, site)
-    owners = {row["equipment"] for row in graph.ask("protected")}
-    owners |= {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
+    safety = life_safety(graph)
+    owners = safety | {row["air_handler"] for row in graph.ask("terminals") if row["zone"] in zones}
     points = {row["point"] for row in graph.ask("zone_points", brick_class="Point") if row["zone"] in zones}
-    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners})
+    return frozenset(points | {row["point"] for row in graph.ask("points") if row.get("owner") in owners or row["point"] in safety})
 
 
 def protected_zones(graph: Graph, site: Site) -> set[str]:

@@ -22,16 +22,23 @@ INSTALL = "on Debian as root: wattproof doctor --install"
 def check(
     site: Annotated[str, typer.Argument(help="a site's name below sites/, or its folder")],
     brick: Annotated[bool, typer.Option("--brick", help="all of Brick's own rules too; seconds for 1,000 points")] = False,
+    rights: Annotated[bool, typer.Option("--rights", help="every point that may be written: between what, and by whose grant")] = False,
+    state: Annotated[str | None, typer.Option("--state", help="where state, and with it the grant, lives")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
-    """Run every consistency check of a site and print all findings at once."""
+    """Run every consistency check of a site and print all findings at once; and who may write what, under which interlocks."""
     from twin.check import check_brick, check_site
+    from twin.entitlement import entitlement, spoken
 
     folder = find_site(site)
     findings = check_site(folder) + (check_brick(folder) if brick else [])
+    held = entitlement(folder, state)
     if as_json:
-        print(json.dumps({"site": site, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
+        body = {"site": site, "findings": [asdict(f) for f in findings], "rights": held.rights, "interlocks": held.interlocks}
+        print(json.dumps(body, ensure_ascii=False))
     else:
+        for line in spoken(held, every=rights):
+            print(line)
         for finding in findings:
             print(f"{finding.where}: {finding.message}")
         print(f"{site}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")

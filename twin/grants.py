@@ -7,12 +7,14 @@ later, more than the newest grant is never written, and what the files take back
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from twin.addresses import parse_address
+from twin.clock import wall_now
+from twin.interlocks import Interlock, parse_rule
 from twin.journal import Journal
 from twin.points import PointBook
 from twin.site import Site
@@ -33,19 +35,45 @@ class Grant:
     points: Mapping[str, Mapping[str, Any]]
     connections: Mapping[str, Mapping[str, Any]]
     keys: Sequence[str]  # public keys of engineers who may sign the next one
+    interlocks: Sequence[Mapping[str, str]] = ()
+    revoked: Sequence[Mapping[str, str]] = ()  # what was taken back since: point or name, by, key, signed, and the key taken away, if one
+
+    @property
+    def counts_from(self) -> datetime:
+        """No signature made earlier counts any more."""
+        return max([self.signed, *(datetime.fromisoformat(r["signed"]) for r in self.revoked)])
+
+    @property
+    def keys_gone(self) -> frozenset[str]:
+        """Keys that were taken away; they never come back."""
+        return frozenset(r["key_gone"] for r in self.revoked if r["key_gone"])
 
     def body(self) -> dict[str, Any]:
         """The journal's `grant` row."""
         until = self.until.isoformat() if self.until else None
-        return {**asdict(self), "signed": self.signed.isoformat(), "until": until, "keys": list(self.keys)}
+        lists = {"keys": list(self.keys), "interlocks": list(self.interlocks), "revoked": list(self.revoked)}
+        return {**asdict(self), "signed": self.signed.isoformat(), "until": until, **lists}
+
+    def without(self, points: Container[str], key: str, said: Mapping[str, str]) -> "Grant":
+        """What is left when these points, and this key (empty: none), are taken back."""
+        left = {name: row for name, row in self.points.items() if name not in points}
+        names = {parse_address(row["address"]).connection for row in left.values()}
+        return replace(
+            self,
+            points=left,
+            connections={name: row for name, row in self.connections.items() if name in names},
+            keys=[k for k in self.keys if k != key],
+            revoked=[*self.revoked, {**said, "key_gone": key}],
+        )
 
 
-def released(site: Site, book: PointBook) -> dict[str, Any]:
-    """What makes points writable at this site: the part of its files that the signature covers."""
+def released(site: Site, book: PointBook, interlocks: Sequence[Interlock] = ()) -> dict[str, Any]:
+    """What makes points writable at this site, and what holds them: the part of its files that the signature covers."""
     points = {p.id: _row(p) for p in book.writable}
     names = {parse_address(row["address"]).connection for row in points.values()}
     connections = {name: _connection(site, name) for name in sorted(names) if name in site.connections}
-    return {"site": site.name, "points": points, "connections": connections, "protected_zones": list(site.protected_zones)}
+    content = {"site": site.name, "points": points, "connections": connections, "protected_zones": list(site.protected_zones)}
+    return {**content, "interlocks": [lock.body() for lock in interlocks]} if interlocks else content
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -61,7 +89,29 @@ def newest_grant(journal: Journal) -> Grant | None:
     body = rows[0].body
     until = datetime.fromisoformat(body["until"]) if body["until"] else None
     signed = datetime.fromisoformat(body["signed"])
-    return Grant(body["by"], body["key"], signed, until, body["points"], body["connections"], tuple(body["keys"]))
+    rest = body["points"], body["connections"], tuple(body["keys"]), tuple(body.get("interlocks", ())), tuple(body.get("revoked", ()))
+    return Grant(body["by"], body["key"], signed, until, *rest)
+
+
+def commissioned(config: Site, book: PointBook, journal: Journal, now: datetime | None = None) -> tuple[PointBook, list[str]]:
+    """The book with what an engineer's grant lets be written, and what people must know of it. Simulated sites need no grant."""
+    if config.simulated:
+        return book, []
+    grant = newest_grant(journal)
+    if grant is None:
+        nothing = PointBook(replace(p, writable=False) for p in book.values())
+        return nothing, [
+            "never commissioned: reading only, nothing is written; "
+            "let an engineer run `wattproof sign` on the site's folder, then run `wattproof grant` here"
+        ]
+    return granted(config, book, grant, now or wall_now())
+
+
+def who_may(usable: PointBook, grant: Grant | None) -> dict[str, str]:
+    """For each point of a commissioned book that may be written, in words: between what, by whose grant, until when."""
+    by = f"granted by {grant.by}" if grant else "a simulated site needs no grant"
+    ends = f" until {grant.until:%Y-%m-%d}" if grant and grant.until else ""
+    return {p.id: f"may be written {p.limits.low:g} to {p.limits.high:g}, {by}{ends}" for p in usable.writable if p.limits}
 
 
 def granted(site: Site, book: PointBook, grant: Grant, now: datetime) -> tuple[PointBook, list[str]]:
@@ -76,6 +126,21 @@ def granted(site: Site, book: PointBook, grant: Grant, now: datetime) -> tuple[P
     if gone:
         differences.append(f"{len(gone)} granted points are not writable now (first: {gone[0]})")
     return PointBook(points), differences
+
+
+def interlocks_in_force(interlocks: Sequence[Interlock], grant: Grant | None, book: PointBook) -> tuple[tuple[Interlock, ...], list[str]]:
+    """The signed ones, then what the files say beyond them: a file may hold more back, never less. And in words where the two differ."""
+    if grant is None:
+        return tuple(interlocks), []
+    rows = [row for row in grant.interlocks if all(p in book for p in parse_rule(**row, where="the grant").points)]
+    signed = {row["name"]: parse_rule(**row, where="the grant") for row in rows}
+    now = {lock.name: lock for lock in interlocks}
+    differences = [
+        f"interlock {name!r} is not as signed; the signed one stays in force"
+        for name, lock in signed.items()
+        if name not in now or now[name].rule != lock.rule
+    ]
+    return (*signed.values(), *(lock for lock in interlocks if lock.name not in signed)), differences
 
 
 def _granted(point: Point, site: Site, grant: Grant, differences: list[str]) -> Point:

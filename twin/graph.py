@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -42,6 +43,7 @@ _REFERENCE = PREFIXES["ref"] + "hasExternalReference"
 _TYPE_IN_LINE = f" <{_TYPE}> ".encode()
 _PREFIX_LINES = re.compile(rb"(?:@prefix [^\n]*\n)*")
 _QUERIES = Path(__file__).parent / "queries"
+OWN_CLASSES = Path(__file__).parent / "data" / "own_classes.ttl"  # below those of Brick, where it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ def _type_first(line: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Ontology:
-    """What is needed of Brick and RealEstateCore: class names, their parents, and which are deprecated."""
+    """What is needed of Brick, RealEstateCore and our own classes below them: names, parents, and which are deprecated."""
 
     classes: frozenset[str]
     deprecated: frozenset[str]
@@ -290,11 +292,11 @@ class Ontology:
 
 @cache
 def brick() -> Ontology:
-    """Brick 1.5 from the brickschema package, read once for the process (a tenth of a second)."""
+    """Brick 1.5 from the brickschema package and our own classes below it, read once for the process (a tenth of a second)."""
     parents: dict[str, set[str]] = {}
     replaced: dict[str, str] = {}
     classes, deprecated, quads = set(), set(), []
-    for triple in ox.parse(path=str(ontology_file()), format=ox.RdfFormat.TURTLE):
+    for triple in chain.from_iterable(ox.parse(path=str(file), format=ox.RdfFormat.TURTLE) for file in (ontology_file(), OWN_CLASSES)):
         if not isinstance(triple.subject, ox.NamedNode):
             continue
         subject, predicate = prefixed(triple.subject.value), triple.predicate.value
@@ -346,11 +348,16 @@ def _bound(text: str, name: str, terms: Mapping[str, str]) -> str:
     return _BINDING.sub(lambda match: terms[match[1]], text)
 
 
+def class_name(text: str) -> str:
+    """A class as people write it (`VAV`, `brick:VAV`, `rec:Room`, `Sprinkler`) as `prefix:name`; without a prefix our own or Brick's."""
+    own = f"tw:{text}"
+    return text if ":" in text else own if own in brick().classes else f"brick:{text}"
+
+
 def _class(name: str) -> ox.NamedNode:
-    """`VAV` or `brick:VAV` or `rec:Room` as a node; the name must exist, or every answer would silently be empty."""
-    prefix, _, local = name.rpartition(":")
-    prefixed = f"{prefix or 'brick'}:{local}"
-    if not _CLASS_NAME.fullmatch(local) or prefixed not in brick().classes:
+    """A class as people write it as a node; the name must exist, or every answer would silently be empty."""
+    prefixed = class_name(name)
+    if not _CLASS_NAME.fullmatch(prefixed.rpartition(":")[2]) or prefixed not in brick().classes:
         raise ValueError(f"{name!r} is not a class of Brick {BRICK_VERSION}; look it up at https://ontology.brickschema.org")
     return _node("", prefixed)
 

@@ -3,22 +3,24 @@
 import csv
 import difflib
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from twin.addresses import BacnetAddress, parse_address
 from twin.errors import SiteError
-from twin.words import Binding, Limits, Point
+from twin.life_safety import by_class, by_name
+from twin.words import RATES, Binding, Limits, Point
 
-COLUMNS = ("point", "address", "unit", "scale", "writable", "low", "high", "step", "fallback", "interval_s", "on_min_s", "off_min_s")
+COLUMNS = (
+    "point", "address", "unit", "scale", "writable", "low", "high", "step", "fallback", "interval_s", "on_min_s", "off_min_s", "rate",
+)  # fmt: skip
 """points.csv: one row a point; empty cells leave what the twin says. `writable` is yes or no; `step` empty means no limit.
 
 `interval_s` is the least time between two changes, `on_min_s` and `off_min_s` how long a point stays on or off; empty means none.
+`rate` is fast, normal or slow: how often a real site reads the point; empty means as its class is read.
 """
 _TIMES = ("interval_s", "on_min_s", "off_min_s")
-LIFE_SAFETY = re.compile(r"(^|_)(Fire|Smoke|Emergency|Life_Safety|Sprinkler|Evacuation)(_|$)")  # in the names of Brick classes
 
 
 class PointBook(Mapping[str, Point]):
@@ -115,9 +117,10 @@ def _merged(point: Point, row: Mapping[str, str], where: str) -> Point:
         elif limits and any(row.get(name) for name in _TIMES):
             limits = replace(limits, **{name: _number(row, name) for name in _TIMES if row.get(name)})
         _must_take_commands(binding, writable)
-        if writable and LIFE_SAFETY.search(point.brick):
-            raise SiteError(f"{point.id} is {point.brick}: life safety is never written; set writable to no")
-        return replace(point, unit=row.get("unit") or point.unit, binding=binding, writable=writable, limits=limits)
+        if writable and (reason := by_class(point.brick) or next(filter(None, map(by_name, (point.id, point.label, point.owner))), "")):
+            raise SiteError(f"{point.id}: {reason}: life safety is never written; set writable to no")
+        unit, rate = row.get("unit") or point.unit, _rate(row, point.rate)
+        return replace(point, unit=unit, binding=binding, writable=writable, limits=limits, rate=rate)
     except (ValueError, SiteError) as error:
         raise SiteError(f"{where}: {error}") from None
 
@@ -141,6 +144,13 @@ def _number(row: Mapping[str, str], column: str, otherwise: float | None = None)
         return float(text)
     except ValueError:
         raise SiteError(f"{column} must be a number, got {text!r}") from None
+
+
+def _rate(row: Mapping[str, str], otherwise: str) -> str:
+    text = row.get("rate", "").lower()
+    if text and text not in RATES:
+        raise SiteError(f"rate must be {', '.join(RATES)} or empty, got {text!r}")
+    return text or otherwise
 
 
 def _yes(row: Mapping[str, str], otherwise: bool) -> bool:

@@ -43,10 +43,10 @@ def _class_findings(graph: Graph) -> list[Finding]:
     """Classes by name: in Brick and RealEstateCore a misspelt class is silently nothing at all."""
     findings = []
     for node, kind in graph.classes():
-        if not kind.startswith(("brick:", "rec:")):
+        if not kind.startswith(("brick:", "rec:", "tw:")):
             continue
         if kind not in brick().classes:
-            findings.append(Finding(node, "class", f"{kind} is not a class of Brick 1.5"))
+            findings.append(Finding(node, "class", f"{kind} is not a class of {'wattproof' if kind.startswith('tw:') else 'Brick 1.5'}"))
         elif kind in brick().deprecated:
             findings.append(Finding(node, "class", f"{kind} is deprecated in Brick 1.5"))
     return findings

@@ -1,6 +1,7 @@
 """A site's configuration: site.toml read into frozen values, every key known, every error naming what to mend."""
 
 import difflib
+import ipaddress
 import math
 import os
 import re
@@ -21,7 +22,7 @@ BACNET_ENGINES = ("fast", "reference")
 PARITIES = ("N", "E", "O")
 LINKS_MAX = 8  # connections to one Modbus gateway; few take more
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # names become folders and stand in sealed entries
-HIDDEN = ("folder", "group", "cycle", "comfort", "secure_connect", "connections")  # no plain keys of site.toml
+HIDDEN = ("folder", "group", "cycle", "comfort", "secure_connect", "bacnet", "connections")  # no plain keys of site.toml
 T = TypeVar("T")
 
 
@@ -129,6 +130,46 @@ class SecureConnect:
 
 
 @dataclass(frozen=True, slots=True)
+class BacnetNetwork:
+    """How the site's BACnet/IP network is faced. Without an interface or a BBMD nobody listens to what is said there."""
+
+    interface: str = ""  # our own address with its mask (10.0.0.5/24): every BACnet socket is bound to it alone
+    port: int = 47808  # where announcements of devices are heard; 0: any free one
+    bbmd: str = ""  # host:port of a BBMD that we join as a foreign device, to hear another subnet
+    bbmd_lifetime_s: int = 300  # how long it keeps us; renewed at a third of it
+    sources: tuple[str, ...] = ()  # addresses, besides the devices', whose datagrams are taken
+    known: tuple[str, ...] = ()  # instances of devices that are there and none of ours
+
+    def __post_init__(self) -> None:
+        if self.interface:
+            _our_address(self.interface)
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be 0 to 65535, got {self.port}")
+        if self.bbmd and not re.fullmatch(r"[^:\s]+:[0-9]{1,5}", self.bbmd):
+            raise ValueError(f"bbmd must be host:port, got {self.bbmd!r}")
+        if not 30 <= self.bbmd_lifetime_s <= 65535:
+            raise ValueError(f"bbmd_lifetime_s must be 30 to 65535, got {self.bbmd_lifetime_s}")
+        for source in self.sources:
+            _ipv4(source)
+        if wrong := [text for text in self.known if not text.isdigit()]:
+            raise ValueError(f'known must be device instances such as "4711", got {wrong[0]!r}')
+
+
+def _our_address(text: str) -> None:
+    try:
+        ipaddress.IPv4Interface(text if "/" in text else "no mask")
+    except ValueError:
+        raise ValueError(f"interface must be our own address with its mask, for example 10.0.0.5/24, got {text!r}") from None
+
+
+def _ipv4(text: str) -> None:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"sources must be IPv4 addresses, got {text!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Comfort:
     """What people are owed: the temperature band while they are present, CO2, humidity and light."""
 
@@ -168,6 +209,7 @@ class Site:
     cycle: CycleSettings = field(default_factory=CycleSettings)
     comfort: Comfort = field(default_factory=Comfort)
     secure_connect: SecureConnect = field(default_factory=SecureConnect)
+    bacnet: BacnetNetwork = field(default_factory=BacnetNetwork)
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -202,6 +244,10 @@ class Site:
     @property
     def points_file(self) -> Path:
         return self.folder / "points.csv"
+
+    @property
+    def interlocks_file(self) -> Path:
+        return self.folder / "interlocks.csv"
 
     @property
     def plant_file(self) -> Path:
@@ -246,6 +292,7 @@ def load_site(folder: Path) -> Site:
         "group": (GroupMembership, data.pop("group", {})),
         "cycle": (CycleSettings, data.pop("cycle", {})),
         "comfort": (Comfort, data.pop("comfort", {})),
+        "bacnet": (BacnetNetwork, data.pop("bacnet", {})),
         "secure_connect": (SecureConnect, _in_folder(folder, _table(data.pop("secure_connect", {}), where, "secure_connect"))),
     }
     parts: dict[str, Any] = {name: _build(kind, _table(value, where, name), f"{where}: [{name}]") for name, (kind, value) in tables.items()}

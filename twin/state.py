@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _take_away(temporary)
         raise StateError(f"{path}: cannot be written ({error.strerror}); check the disk and the folder's owner") from None
 
 
@@ -78,13 +78,19 @@ def write_all_whole(contents: Mapping[Path, bytes]) -> None:
     except OSError as error:
         for path in [p for p in before if not written[p].exists()]:
             earlier = before[path]
-            path.unlink(missing_ok=True) if earlier is None else write_whole(path, earlier)
+            _take_away(path) if earlier is None else write_whole(path, earlier)
         for new in written.values():
-            new.unlink(missing_ok=True)
+            _take_away(new)
         where = error.filename or next(iter(contents))
         raise StateError(
             f"{where}: cannot be written ({error.strerror}); nothing was changed; check the disk and the folder's owner"
         ) from None
+
+
+def _take_away(path: Path) -> None:
+    """A disk that takes no file lets none go either: that is no second error."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -52,6 +52,7 @@ class Result(StrEnum):
     CONFLICT = "conflict"  # our slot holds a value that we never wrote
 
 
+RATES = ("fast", "normal", "slow")  # how often a point is read; the seconds of each stand in site.toml
 HOLD_MAX_S = 86_400.0  # a point that may not move for more than a day is not for us to move
 
 
@@ -112,6 +113,7 @@ class Point:
     limits: Limits | None = None
     binding: Binding | None = None
     retired: bool = False  # no model holds it any more; kept for its history, neither read nor written
+    rate: str = ""  # one of RATES, as points.csv says; empty: as points of its class are read
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_.]+", self.id):
@@ -265,6 +267,7 @@ class Device:
     model: str = ""
     firmware: str = ""
     serial: str = ""
+    database_revision: int = -1  # a BACnet device counts it up when its objects change; -1: not said
 
 
 def slug(text: str) -> str:

@@ -87,8 +87,24 @@ class Driver(Protocol):
         """Told changes that found no room in the queue, so far."""
         ...
 
+    @property
+    def dropped(self) -> int:
+        """Datagrams from senders that are no devices of the site, kept from our sockets so far; 0 where the bus knows none."""
+        ...
+
     async def identify(self) -> Device:
         """The device's fingerprint; WireError when another device than the configured one answers."""
+        ...
+
+    async def revision(self) -> int:
+        """The database revision of the fingerprint, alone; -1 where the device counts none. WireTimeout when it is silent."""
+        ...
+
+    async def inventory(self, points: Sequence[Point]) -> dict[str, list[str]]:
+        """What the device calls the objects behind these points, by address: name and units; [] for an object that it has not.
+
+        Empty where the bus has no names. WireTimeout when the device is silent.
+        """
         ...
 
 

@@ -47,6 +47,8 @@ APDU_MIN, APDU_MAX = 50, 1476  # the standard's smallest, and BACnet/IP's larges
 T = TypeVar("T")
 
 _IDENTITY = ("object-identifier", "object-name", "vendor-name", "model-name", "firmware-revision", "serial-number")
+NAMES: tuple[Asked, ...] = (("object-name", None), ("units", None))
+NAMES_BYTES = 110  # a name of 64 letters, its units, and their tags
 
 
 class BacnetDriver:
@@ -118,7 +120,18 @@ class BacnetDriver:
                 f"{self.connection}: expected device {wanted} at {self._to}, {other or 'another one'} answers; correct site.toml"
             ) from None
         await self._learn_size(wanted)
-        return Device(self.connection, "bacnet", _instance(texts[0], wanted), *texts[1:])
+        identifier, name, vendor, model, firmware, serial = texts
+        revision = await self.revision()
+        return Device(self.connection, "bacnet", _instance(identifier, wanted), name, vendor, model, firmware, serial, revision)
+
+    async def revision(self) -> int:
+        counted = await self._text(self._settings.device or ANY_DEVICE, "database-revision")
+        return int(counted) if counted.isdigit() else -1
+
+    async def inventory(self, points: Sequence[Point]) -> dict[str, list[str]]:
+        batch = _Batch(tuple(points))
+        rows = await self._rows(batch, NAMES, NAMES_BYTES)
+        return {str(thing): _named(row) for thing, row in zip(batch.things, rows, strict=True)}
 
     async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
         told = {(thing_of(p).object_type, thing_of(p).instance): p for p in points}
@@ -141,6 +154,10 @@ class BacnetDriver:
     @property
     def missed(self) -> int:
         return self._engine.missed
+
+    @property
+    def dropped(self) -> int:
+        return self._engine.dropped
 
     async def _samples(self, batch: "_Batch", asked: tuple[Asked, ...], each_bytes: int) -> list[Sample]:
         try:
@@ -302,6 +319,13 @@ def thing_of(point: Point) -> BacnetAddress:
 def seven_digits(reals: Sequence[float]) -> list[float]:
     """Reals without the noise of their type: a Real has seven digits, more are none of the device's."""
     return list(map(float, ("%.7g " * len(reals) % tuple(reals)).split()))  # all in one text: half the time of one by one
+
+
+def _named(row: Row) -> list[str]:
+    """Name and units of an object; nothing for one that is not there. Only analog objects have units."""
+    if isinstance(row, WireError) or isinstance(row[0], Refusal):
+        return []
+    return ["" if isinstance(cell, Refusal) else str(cell) for cell in row]
 
 
 def _held(point: Point, row: Row) -> Held:

@@ -18,6 +18,7 @@ ANY_DEVICE = 4_194_303  # BACnet wildcard: whoever listens there
 TOO_BIG = (1, 4, 11)  # abort reasons: buffer-overflow, segmentation-not-supported, apdu-too-long
 NO_ANSWER = (10, 64, 65)  # abort reasons: tsm-timeout, server-timeout, no-response
 UNRECOGNIZED_SERVICE = 9  # reject reason
+NO_ROOM = "no-space-to-add-list-element"  # error code of a device that takes no more subscriptions
 
 DEVICE = "device"
 PRESENT_VALUE = "present-value"
@@ -122,4 +123,9 @@ class Engine(Protocol):
     @property
     def missed(self) -> int:
         """Changes that the engine's bounded queue dropped."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that never reached us, because no device of the site sent them or too many came at once."""
         ...

@@ -34,6 +34,7 @@ from controls.drivers.bacnet_engine import (
     LOCAL_INSTANCE,
     LOCAL_VENDOR,
     NO_ANSWER,
+    NO_ROOM,
     SUBSCRIBER,
     TOO_BIG,
     UNRECOGNIZED_SERVICE,
@@ -50,13 +51,12 @@ from controls.drivers.bacnet_engine import (
     TooBigError,
     UnknownObjectError,
 )
-from controls.drivers.sockets import own_address
+from controls.drivers.sockets import Reach, dropped, free_udp_port, hear_only
 from controls.tasks import end_tasks
 from twin.addresses import BacnetAddress
 from twin.errors import WireError
 
 NOBODY = "127.255.255.255"  # nothing is ever broadcast; a broadcast address that equals a device's would refuse writes to it
-NO_ROOM = "no-space-to-add-list-element"
 
 T = TypeVar("T")
 
@@ -75,8 +75,10 @@ class FastEngine:
     properties_max = 64  # the endpoint's own limit
     _write_words: Mapping[str, str] = MappingProxyType({"commandability": "commandable"})  # an endpoint wants it said
 
-    def __init__(self, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, answer_s: float = ANSWER_S, reach: Reach = Reach()) -> None:  # noqa: B008 (a frozen value)
         self._answer_s = answer_s
+        self._reach = reach
+        self._places: set[tuple[str, int]] = set()  # our own sockets
         self._endpoints: dict[str, Any] = {}  # by our own address
         self._clients: dict[str, Any] = {}
         self._towards: dict[str, Any] = {}  # by host
@@ -88,11 +90,13 @@ class FastEngine:
 
     async def open(self, host: str) -> None:
         async with self._opening:
-            own = own_address(host)
+            own = self._reach.own(host)
             if own not in self._clients:
+                port = free_udp_port(own)
                 endpoint = BipEndpoint(
-                    LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=0, broadcast_address=NOBODY,
+                    LOCAL_INSTANCE, "wattproof", LOCAL_VENDOR, interface=own, port=port, broadcast_address=NOBODY,
                     apdu_timeout_ms=round(1000 * self._answer_s), apdu_retries=APDU_RETRIES, queue_capacity=QUEUE,
+                    share_port_by_address=True,  # else it listens on every interface of the machine
                 )  # fmt: skip
                 try:
                     await endpoint.start()
@@ -100,6 +104,7 @@ class FastEngine:
                 except (BacnetError, RuntimeError, OSError) as error:
                     raise WireError(f"no BACnet socket on {own} ({error}); check the network interface") from None
                 self._endpoints[own] = endpoint
+                self._listens(own, port)
             self._towards[host] = self._clients[own]
 
     async def close(self) -> None:
@@ -163,6 +168,16 @@ class FastEngine:
     def missed(self) -> int:
         return int(self._changes.missed) if self._changes is not None else 0
 
+    @property
+    def dropped(self) -> int:
+        return dropped(self._places)
+
+    def _listens(self, own: str, port: int) -> None:
+        """A new socket of ours hears the site's devices and nobody else."""
+        self._places.add((own, port))
+        if self._reach.hosts:
+            hear_only(own, port, self._reach.hosts)
+
     async def _client(self, to: str) -> Any:
         host = to.rpartition(":")[0]
         if host not in self._towards:
@@ -172,8 +187,11 @@ class FastEngine:
     async def _listener(self, to: str) -> Any:
         async with self._opening:
             if self._subscriber is None:
-                client = BACnetClient(own_address(to.rpartition(":")[0]), 0, NOBODY, apdu_timeout_ms=round(1000 * self._answer_s))
+                own = self._reach.own(to.rpartition(":")[0])
+                port = free_udp_port(own)
+                client = BACnetClient(own, port, NOBODY, apdu_timeout_ms=round(1000 * self._answer_s), share_port_by_address=True)
                 await client.__aenter__()
+                self._listens(own, port)
                 self._subscriber, self._changes = client, await client.cov_notifications()
                 self._hearing = asyncio.create_task(self._hear())
         return self._subscriber

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bacpypes3 import constructeddata
-from bacpypes3.apdu import AbortPDU, ErrorRejectAbortNack, RejectPDU
+from bacpypes3.apdu import AbortPDU, ErrorRejectAbortNack, RejectPDU, SubscribeCOVRequest
 from bacpypes3.app import Application
 from bacpypes3.basetypes import BinaryPV, ErrorType, PropertyIdentifier, PropertyReference, StatusFlags
 from bacpypes3.errors import AbortException, ExecutionError, RejectException
@@ -30,6 +30,8 @@ from controls.drivers.bacnet_engine import (
     LOCAL_INSTANCE,
     LOCAL_VENDOR,
     NO_ANSWER,
+    NO_ROOM,
+    SUBSCRIBER,
     TOO_BIG,
     UNRECOGNIZED_SERVICE,
     WAITS,
@@ -39,30 +41,37 @@ from controls.drivers.bacnet_engine import (
     Flags,
     GarbledError,
     NoMultipleError,
+    NoRoomError,
     Refusal,
     Row,
     TooBigError,
     UnknownObjectError,
 )
-from controls.drivers.sockets import free_udp_port, own_address
+from controls.drivers.sockets import Reach, dropped, free_udp_port, hear_only
 from twin.addresses import BacnetAddress
-from twin.errors import WireError
+from twin.errors import SiteError, WireError
+
+SOCKET_TURNS, SOCKET_TURN_S = 100, 0.01
 
 _GARBLED = (RejectException, AbortException, ExecutionError, ValueError, TypeError, AttributeError, LookupError, struct.error)
+
+_PRESENT_TYPES = {"analog": Real, "binary": BinaryPV, "multi-state": Unsigned}
 
 
 class ReferenceEngine:
     """One local application for each of our own addresses, each on a port of its own."""
 
     properties_max = 80  # two for each of 40 points: 65 reals overran its own 1024 bytes
-    missed = 0
+    missed = 0  # changes are handed over as they come: it keeps no queue
 
-    def __init__(self, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, answer_s: float = ANSWER_S, reach: Reach = Reach()) -> None:  # noqa: B008 (a frozen value)
         self._answer_s = answer_s
+        self._reach = reach
+        self._places: set[tuple[str, int]] = set()  # our own sockets
         self._apps: dict[str, Any] = {}
 
     async def open(self, host: str) -> None:
-        self._app(f"{host}:0")
+        await self._app(f"{host}:0")
 
     async def close(self) -> None:
         for app in self._apps.values():
@@ -76,7 +85,7 @@ class ReferenceEngine:
 
     async def read_multiple(self, to: str, question: Any) -> list[Row]:
         request, expected = question
-        answer = self._app(to).read_property_multiple(_address(to), request, vendor_info=get_vendor_info(0))
+        answer = (await self._app(to)).read_property_multiple(_address(to), request, vendor_info=get_vendor_info(0))
         rows = await self._asked(answer, to, f"read {len(expected)} points")
         if not isinstance(rows, list) or [row[:3] for row in rows] != [one for each in expected for one in each]:
             return [WireError(f"{to}: the rows of the reply do not answer what was asked, in order")] * len(expected)
@@ -85,25 +94,47 @@ class ReferenceEngine:
 
     async def read(self, to: str, thing: BacnetAddress, asked: Asked) -> Cell:
         name, index = asked
-        answer = self._app(to).read_property(_address(to), _id(thing), _property(name), array_index=index)
+        answer = (await self._app(to)).read_property(_address(to), _id(thing), _property(name), array_index=index)
         return _cell(await self._asked(answer, to, f"read {name} of {thing}"))
 
     async def write(self, to: str, thing: BacnetAddress, value: float | None, priority: int) -> None:
         raw = Null(()) if value is None else _typed(thing.object_type, value)
-        request = self._app(to).write_property(_address(to), _id(thing), _property("present-value"), raw, priority=priority)
+        request = (await self._app(to)).write_property(_address(to), _id(thing), _property("present-value"), raw, priority=priority)
         answer = await self._asked(request, to, f"write {thing}")
         if answer is not None:  # a text such as "-no object class-" where an acknowledgement was due
             raise WireError(f"{to}: the write of {thing} was answered with {answer}")
 
     async def subscribe(self, to: str, thing: BacnetAddress, lifetime_s: int, take: Callable[[Change], None]) -> None:
-        raise WireError(f"{to}: the reference engine polls; set bacnet_engine to fast for subscriptions")
+        app = await self._app(to)
+        app.takers[_address(to)] = take  # before the request: the first notification may overtake the acknowledgement
+        request = SubscribeCOVRequest(
+            subscriberProcessIdentifier=SUBSCRIBER, monitoredObjectIdentifier=_id(thing),
+            issueConfirmedNotifications=False, lifetime=lifetime_s, destination=_address(to),
+        )  # fmt: skip
+        answer = await self._asked(app.request(request), to, f"subscribe to {thing}")
+        if isinstance(answer, ErrorRejectAbortNack):
+            refused = _refused(answer, f"{to}: subscribe to {thing}")
+            raise NoRoomError(str(refused)) if NO_ROOM in str(answer) else refused
 
-    def _app(self, to: str) -> Any:
-        """The application on our address that faces the device; made when first asked for, inside a running loop."""
-        own = own_address(to.rpartition(":")[0])
+    @property
+    def dropped(self) -> int:
+        return dropped(self._places)
+
+    async def _app(self, to: str) -> Any:
+        """The application on our address that faces the device; made when first asked for."""
+        own = self._reach.own(to.rpartition(":")[0])
         if own not in self._apps:
-            self._apps[own] = _application(own, self._answer_s)
+            port = free_udp_port(own)
+            self._apps[own] = _application(own, port, self._answer_s)
+            self._places.add((own, port))
+            await self._hear_only_devices(own, port)
         return self._apps[own]
+
+    async def _hear_only_devices(self, own: str, port: int) -> None:
+        for _ in range(SOCKET_TURNS if self._reach.hosts else 0):  # the library opens its socket some turns of the loop later
+            if hear_only(own, port, self._reach.hosts):
+                return
+            await asyncio.sleep(SOCKET_TURN_S)
 
     async def _asked(self, answer: Awaitable[Any], to: str, what: str) -> Any:
         where, deadline_s = f"{to}: {what}", WAITS * self._answer_s
@@ -177,10 +208,44 @@ def _id(thing: BacnetAddress) -> Any:
     return ObjectIdentifier((thing.object_type, thing.instance))
 
 
-def _application(own: str, answer_s: float) -> Any:
-    """A local application on a free port. /32: all requests go to one device, nothing is ever broadcast."""
-    port = free_udp_port(own)
-    return Application.from_object_list(
+class _Listener(Application):  # type: ignore[misc]
+    """Hears what subscribed devices tell, and lets nobody write anything here."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.takers: dict[Any, Callable[[Change], None]] = {}  # by the device's address: who tells without having been asked is not heard
+
+    async def do_UnconfirmedCOVNotificationRequest(self, apdu: Any) -> None:  # noqa: N802 (the library's name)
+        take = self.takers.get(apdu.pduSource)
+        change = _change(apdu) if take is not None and apdu.subscriberProcessIdentifier == SUBSCRIBER else None
+        if take is not None and change is not None:
+            take(change)
+
+    async def do_WritePropertyRequest(self, apdu: Any) -> None:  # noqa: N802
+        raise ExecutionError(errorClass="services", errorCode="serviceRequestDenied")
+
+    async def do_WritePropertyMultipleRequest(self, apdu: Any) -> None:  # noqa: N802
+        raise ExecutionError(errorClass="services", errorCode="serviceRequestDenied")
+
+
+def _change(apdu: Any) -> Change | None:
+    """What a notification says of an object that can be a point; None for all else, and for what cannot be read."""
+    kind, instance = str(apdu.monitoredObjectIdentifier[0]), int(apdu.monitoredObjectIdentifier[1])
+    family = next((known for name, known in _PRESENT_TYPES.items() if kind.startswith(name)), None)
+    if family is None:
+        return None
+    try:
+        told = {str(v.propertyIdentifier): v.value for v in apdu.listOfValues}
+        value = _cell(told["present-value"].cast_out(family))
+        flags = _cell(told["status-flags"].cast_out(StatusFlags)) if "status-flags" in told else None
+        return Change(BacnetAddress("", kind, instance), value, flags)
+    except (*_GARBLED, SiteError):
+        return None
+
+
+def _application(own: str, port: int, answer_s: float) -> Any:
+    """A local application. /32: all requests go to one device, nothing is ever broadcast."""
+    return _Listener.from_object_list(
         [
             DeviceObject(
                 objectIdentifier=("device", LOCAL_INSTANCE),

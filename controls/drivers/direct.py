@@ -56,9 +56,7 @@ class DirectDriver:
     async def subscribe(self, points: Sequence[Point], lifetime_s: int, take: Callable[[Sample], None]) -> list[Point]:
         return []  # values in memory tell nothing by themselves
 
-    @property
-    def missed(self) -> int:
-        return 0
+    missed = dropped = 0
 
     async def write(self, point: Point, value: float | None, priority: int) -> None:
         if value is None and isinstance(_address(point), ModbusAddress):
@@ -77,6 +75,12 @@ class DirectDriver:
 
     async def identify(self) -> Device:
         return Device(self.connection, "direct", 0, model="in memory")
+
+    async def revision(self) -> int:
+        return -1
+
+    async def inventory(self, points: Sequence[Point]) -> dict[str, list[str]]:
+        return {}
 
     def _sample(self, point: Point) -> Sample:
         value = _value(point, self._devices.raw(point.id))

@@ -27,7 +27,7 @@ ILLEGAL_ADDRESS = 2
 class ModbusDriver:
     """One gateway, device or serial line, all its units behind the Driver contract."""
 
-    missed = 0
+    missed = dropped = 0
 
     def __init__(self, connection: str, settings: Connection, traffic: Traffic, unit: int = 1, answer_s: float = ANSWER_S) -> None:
         self.connection = connection
@@ -146,6 +146,12 @@ class ModbusDriver:
         except ExceptionReplyError:
             return Device(self.connection, "modbus", 0)  # identification is optional; that it answered is what we know
         return Device(self.connection, "modbus", 0, "", texts.get(0, ""), texts.get(1, ""), texts.get(2, ""))
+
+    async def revision(self) -> int:
+        return -1
+
+    async def inventory(self, points: Sequence[Point]) -> dict[str, list[str]]:
+        return {}  # registers have no names
 
 
 class _Turn:

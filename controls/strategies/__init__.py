@@ -47,9 +47,9 @@ def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast) -> li
         (StartStop(watch), any(a.fan for a in layout.air_handlers)),
         (Setpoints(watch), any(z.heating and z.cooling for z in layout.zones)),
         (MinimumFlow(watch), any(z.minimum_flow for z in layout.zones)),
+        (SupplyAir(watch, supplies), bool(supplies)),
         (Ventilation(watch), any(a.outdoor_air_setpoint for a in layout.air_handlers)),
         (StaticPressure(watch, pressures), bool(pressures)),
-        (SupplyAir(watch, supplies), bool(supplies)),
         (Lighting(watch), any(z.lights and z.people for z in layout.zones)),
     ]
     return [strategy for strategy, has_points in found if has_points]

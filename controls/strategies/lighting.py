@@ -37,7 +37,7 @@ def level_percent(zone: ZoneSeen, target_lux: float, tuning: Tuning) -> float:
     assert zone.people is not None
     if zone.people <= 0:
         return tuning.light_empty_percent
-    used = min(1.0, (zone.people + tuning.light_margin_people) / zone.design_people)
+    used = min(1.0, (zone.people + max(tuning.light_margin_people, zone.coming)) / zone.design_people)
     lit = 1 - (1 - used) ** tuning.light_group
     dark = max(0.0, 1 - tuning.daylight_trust * (zone.daylight_lux or 0.0) / target_lux)
     return max(tuning.light_present_min_percent, tuning.light_full_percent * lit * dark)

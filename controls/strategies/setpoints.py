@@ -1,7 +1,7 @@
 """Zone setpoints: a comfort band that follows the weather, wider in empty zones, wide at night, never wide where people are."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controls.strategies.tuning import Tuning
 from controls.strategies.watch import Seen, Watch, ZoneSeen, rising
@@ -38,16 +38,53 @@ class Setpoints:
     def _band(self, zone: ZoneSeen, seen: Seen) -> tuple[Band, str]:
         tuning, comfort = self.watch.tuning, self.watch.site.comfort
         heating, cooling = comfort_band(seen.outdoor_mean_c, comfort, tuning)
+        if zone.zone.air_handler in self.watch.purging:
+            return (tuning.night_c[HEATING], heating + tuning.purge_above_heating_k), "night air cools the rooms for the day"
         if not self.watch.runs(zone.zone):
             if zone.may_hold_people and zone.people is not None:
-                return (comfort.low_c, comfort.high_c), "the air handler is off, but people are still here: the comfort limits hold"
+                kept = (comfort.low_c + tuning.night_cycle_k, comfort.high_c - tuning.night_cycle_k)
+                return kept, "the air handler is off, but people are still here: the comfort limits hold"
+            if self._may_come_back(zone, seen):
+                return self._standby(heating, cooling), "the air handler rests until people come back: standby"
             return tuning.night_c, "the air handler is off and nobody is here: night limits"
         if zone.empty_min >= tuning.standby_after_min and not zone.awaited:
-            return (heating - tuning.standby_k, cooling + tuning.standby_k), "nobody here for half an hour: standby"
-        return (
-            max(heating, comfort.low_c),
-            min(cooling, comfort.high_c),
-        ), "people are or will soon be here: comfort band by the outdoor mean"
+            return self._standby(heating, cooling), "nobody here for half an hour: standby"
+        heating, cooling = max(heating, comfort.low_c), min(cooling, comfort.high_c)
+        dry_k = tuning.drying_k * self.humid(zone)
+        if dry_k > 0:
+            return (heating, max(cooling - dry_k, heating + tuning.drying_k)), "the room is humid: it is cooled a little more, to dry"
+        if self._evening(zone, seen) and zone.temperature_c is not None and zone.temperature_c > cooling - tuning.evening_k:
+            return (heating, cooling - tuning.evening_k), "the air handler stops soon: a little coolness for those who stay longer"
+        return (heating, cooling), "people are or will soon be here: comfort band by the outdoor mean"
+
+    def _standby(self, heating: float, cooling: float) -> Band:
+        tuning = self.watch.tuning
+        return heating - tuning.standby_k, min(cooling + tuning.standby_k, self.watch.site.comfort.high_c + tuning.standby_warm_k)
+
+    def _may_come_back(self, zone: ZoneSeen, seen: Seen) -> bool:
+        """Whether these are hours in which the air handler's people are usually there, and today they were."""
+        habit = self.watch.habit_of_handler(zone.zone)
+        if habit is None or zone.zone.minimum_flow:
+            return False
+        local = seen.now.astimezone(self.watch.site.zone)
+        arrival, departure = habit.first_arrival(local.date()), habit.last_departure(local.date())
+        if arrival is None or departure is None or not arrival <= local < departure:
+            return False
+        return zone.empty_min < (local - arrival).total_seconds() / 60
+
+    def _evening(self, zone: ZoneSeen, seen: Seen) -> bool:
+        """Whether a central air handler is about to stop: what its plant stores now need not be made for a few people at night."""
+        habit = self.watch.habit_of_handler(zone.zone)
+        if habit is None or not zone.zone.minimum_flow:
+            return False
+        local = seen.now.astimezone(self.watch.site.zone)
+        departure = habit.last_departure(local.date())
+        return departure is not None and local >= departure - timedelta(hours=self.watch.tuning.evening_h)
+
+    def humid(self, zone: ZoneSeen) -> float:
+        """0 dry to 1 at the site's limit of humidity; not known counts as dry."""
+        limit = self.watch.site.comfort.rh_percent_max
+        return 0.0 if zone.rh_percent is None else rising(zone.rh_percent, limit - self.watch.tuning.drying_percent, limit)
 
 
 def comfort_band(outdoor_mean_c: float | None, comfort: Comfort, tuning: Tuning) -> Band:

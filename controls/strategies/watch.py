@@ -1,11 +1,11 @@
 """What one cycle sees, worked out once for all strategies, and what they remember together: who was last where, how warm it has been."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from controls.forecast import OccupancyForecast
+from controls.forecast import Habit, OccupancyForecast
 from controls.strategies.layout import AirHandler, Layout, Zone
 from controls.strategies.tuning import LEGAL_OUTDOOR_AIR_L_S, Tuning
 from twin.site import Site
@@ -26,6 +26,7 @@ class ZoneSeen:
     rh_percent: float | None
     co2_ppm: float | None
     people: float | None
+    coming: float  # people who came since the cycle before: at that pace others will come before the next
     daylight_lux: float | None
     empty_min: float  # minutes since people were last counted; 0 while they are present or the counter is not known
     awaited: bool  # its first people of the day are still expected
@@ -87,6 +88,9 @@ class Watch:
     _people_max: dict[str, float] = field(default_factory=dict)
     _flow_max: dict[str, float] = field(default_factory=dict)
     _outdoor_mean_c: float | None = None
+    purging: set[str] = field(default_factory=set)  # air handlers that flush their rooms with cool night air
+    supply_c: dict[str, float] = field(default_factory=dict)  # what the supply air strategy asks of each air handler
+    _habits: dict[str, Habit] = field(default_factory=dict)
 
     def look(self, image: Image, now: datetime) -> Seen:
         """What this image shows; strategies of the same cycle get the same answer."""
@@ -97,6 +101,24 @@ class Watch:
             self._seen = Seen(now, image, zones, handlers, self._outdoor_mean_c)
             self.running = {a.air_handler.key: self._blows(a) for a in handlers}
         return self._seen
+
+    def habit(self, key: str, zones: Sequence[Zone]) -> Habit:
+        """When people come and leave in the zones of a zone or air handler `key`; the building's habit where none has a counter."""
+        if key not in self._habits:
+            counters = [z.people for z in zones if z.people]
+            self._habits[key] = self.forecast.habit_of(counters) if counters else self.forecast.habit
+        return self._habits[key]
+
+    def habit_of_handler(self, zone: Zone) -> Habit | None:
+        """The habit of all whom the zone's air handler serves."""
+        handler = next((a for a in self.layout.air_handlers if a.key == zone.air_handler), None)
+        return None if handler is None else self.habit(handler.key, handler.zones)
+
+    def idles(self, handler: AirHandlerSeen, empty_min: float, waited_min: float, left: timedelta) -> bool:
+        """Whether a unit without boxes may stop within its hours: its people came, went half an hour ago, and may come back."""
+        if any(z.zone.minimum_flow for z in handler.zones):
+            return False  # other floors hang on it
+        return left > timedelta(0) and self.tuning.standby_after_min <= empty_min < waited_min
 
     def runs(self, zone: Zone) -> bool:
         """Whether the zone's air handler is to run now; a zone without one is always served."""
@@ -111,12 +133,35 @@ class Watch:
         until = seen.now + timedelta(seconds=self.site.cycle.lease_s)
         return Request(point, round(value, ROUND_DIGITS), why[0], why[1], until, inputs=known)
 
+    def cools_for_nothing(self, handler: AirHandlerSeen) -> bool:
+        """Whether outdoor air costs less to cool than the air that comes back, and makes no room humid; not known: no."""
+        tuning = self.tuning
+        outdoor, back = handler.outdoor_c, handler.return_c
+        if outdoor is None or back is None or outdoor > min(back - tuning.economiser_return_gap_k, tuning.economiser_outdoor_max_c):
+            return False
+        return self.is_dry_outdoors(handler, back)
+
+    def is_dry_outdoors(self, handler: AirHandlerSeen, back: float) -> bool:
+        """Whether outdoor air is dry, or holds less heat than air of the rooms at `back` °C while these are far from humid; not known: no."""
+        tuning, outdoor, dew_point = self.tuning, handler.outdoor_c, handler.outdoor_dew_point_c
+        if outdoor is None or dew_point is None:
+            return False
+        if dew_point <= tuning.economiser_dew_point_max_c:
+            return True
+        humidities, dew_points = [z.rh_percent for z in handler.zones], [z.dew_point_c for z in handler.zones]
+        rooms = [d for d in dew_points if d is not None]
+        if any(h is None or h > self.site.comfort.rh_percent_max - tuning.economiser_humid_percent for h in humidities) or not rooms:
+            return False
+        room = sum(rooms) / len(rooms)
+        return enthalpy_kj_kg(outdoor, dew_point) < enthalpy_kj_kg(back, room) - tuning.economiser_gap_kj_kg
+
     def legal_outdoor_air_m3_s(self, zones: tuple[ZoneSeen, ...]) -> float:
         """The least outdoor air the law asks for the people present; an unknown counter counts as a full zone."""
         return legal_outdoor_air_m3_s(self.site.grid_region, [(people_or_full(z), z.zone.area_m2) for z in zones])
 
     def _zone(self, zone: Zone, image: Image, now: datetime) -> ZoneSeen:
         people = fresh(image, zone.people)
+        before = self._seen.zones[zone.key].people if self._seen is not None else None
         if people is None or people > 0:
             self._last_people[zone.key] = now
         self._people_max[zone.key] = max(people or 0.0, self._people_max.get(zone.key, 0.0))
@@ -127,16 +172,23 @@ class Watch:
             rh_percent=fresh(image, zone.humidity),
             co2_ppm=fresh(image, zone.co2),
             people=people,
+            coming=max(0.0, people - before) if people is not None and before is not None else 0.0,
             daylight_lux=fresh(image, zone.daylight),
             empty_min=math.inf if last is None else (now - last).total_seconds() / 60,
-            awaited=self._awaited(last, now),
-            design_people=max(1.0, zone.area_m2 / self.tuning.person_m2, self._people_max[zone.key]),
+            awaited=self._awaited(zone, last, now),
+            design_people=self._design_people(zone),
         )
 
-    def _awaited(self, last_people: datetime | None, now: datetime) -> bool:
+    def _design_people(self, zone: Zone) -> float:
+        """The most people ever counted in the zone; before a week of counts at least as many as its area makes likely."""
+        known = self.habit(zone.key, [zone]).largest if zone.people else 0.0
+        return max(1.0, known or zone.area_m2 / self.tuning.person_m2, self._people_max[zone.key])
+
+    def _awaited(self, zone: Zone, last_people: datetime | None, now: datetime) -> bool:
         """Nobody was here today, and the day is not so old that nobody will come."""
         local = now.astimezone(self.site.zone)
-        arrival, departure = self.forecast.first_arrival(local.date()), self.forecast.last_departure(local.date())
+        habit = self.habit(zone.key, [zone])
+        arrival, departure = habit.first_arrival(local.date()), habit.last_departure(local.date())
         if arrival is None or departure is None or local >= arrival + timedelta(hours=self.tuning.awaited_h):
             return False
         return last_people is None or last_people.astimezone(self.site.zone).date() != local.date()
@@ -194,6 +246,13 @@ def dew_point_c(temperature_c: float, rh_percent: float) -> float:
     """Dew point of air (Magnus); bone-dry air counts as 1 %."""
     gamma = math.log(min(100.0, max(1.0, rh_percent)) / 100) + MAGNUS_B * temperature_c / (MAGNUS_C + temperature_c)
     return MAGNUS_C * gamma / (MAGNUS_B - gamma)
+
+
+def enthalpy_kj_kg(temperature_c: float, dew_point_c: float) -> float:
+    """Enthalpy of moist air at sea level in kJ for each kg of dry air (ASHRAE Handbook Fundamentals, chapter 1)."""
+    vapour_pa = 611.2 * math.exp(MAGNUS_B * dew_point_c / (MAGNUS_C + dew_point_c))
+    moisture = 0.622 * vapour_pa / (101325 - vapour_pa)
+    return 1.006 * temperature_c + moisture * (2501 + 1.86 * temperature_c)
 
 
 def rising(value: float, start: float, full: float) -> float:

@@ -27,9 +27,11 @@ from dashboards.views.inspector import (
 ENTRIES_SHOWN = 200
 ALARMS_READ = 500
 KINDS = (
-    "reading.batch", "control.action", "control.mode", "control.refusal", "control.release", "emission.period", "saving.period",
+    "reading.batch", "control.action", "control.mode", "control.refusal", "control.release", "control.grant", "emission.period",
+    "saving.period",
     "comfort.period", "baseline.reference", "alarm.raised", "alarm.acknowledged", "alarm.cleared", "device.enrol", "device.rotate",
-    "device.revoke", "device.seen", "twin.import", "policy.install", "group.found", "member.join", "key.rotate", "state", "gap", "refused",
+    "device.revoke", "device.seen", "twin.import", "twin.review", "policy.install", "group.found", "member.join", "key.rotate", "state",
+    "gap", "refused",
 )  # fmt: skip
 ALARM_KINDS = ("alarm.raised", "alarm.acknowledged", "alarm.escalated", "alarm.cleared")
 DEVICE_KINDS = ("device.enrol", "device.rotate", "device.suspend", "device.resume", "device.revoke", "device.replace")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger import cbor
-from ledger.contracts import metering, overload
+from ledger.contracts import authority, metering, overload
 from ledger.contracts.verdict import Fact, State, Verdict
 from ledger.errors import VerificationError
 from ledger.replay import Contract, Event, View
@@ -18,13 +18,14 @@ from ledger.replay import Verdict as Ruling
 
 Steps = tuple[Callable[[dict[str, Any]], State], Callable[[State, Fact], Verdict]]
 POLICIES: Mapping[str, Steps] = {
+    "authority": (authority.begin, authority.apply),
     "metering": (metering.begin, metering.apply),
     "overload": (overload.begin, overload.apply),
 }
 VERSION = 1
 SOURCE_BYTES_MAX = 64 * 1024  # a policy is read by people before they sign it
 ENTRY_KINDS = {"raised": "alarm.raised", "escalated": "alarm.escalated", "cleared": "alarm.cleared", "gap": "alarm.raised"} | dict.fromkeys(
-    ("stuck", "refused"), "alarm.raised"
+    ("stuck", "refused", "ungranted"), "alarm.raised"
 )
 """What a contract's event is sealed as."""
 _IMPORTS = ("typing", "ledger.contracts.verdict", "dataclasses")

@@ -28,5 +28,6 @@ _MESSAGES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "cleared": lambda _, f: f"load is back to {f['power_w'] / 1000:.1f} kW, {f['permille'] / 10:.1f} % of the {f['limit']} limit",
     "gap": lambda _, f: f"{f['point']}: no reading for {f['gap_ms'] // 60_000} minutes",
     "stuck": lambda _, f: f"{f['point']}: the register has not moved for a day",
+    "ungranted": lambda _, f: f"{f['point']}: a command of {f['who']} that nobody granted ({f['because']})",
     "refused": lambda contract, f: f"{contract}: {f['why']}",
 }

@@ -26,7 +26,7 @@ ENTRY = {"v": int, "group": bytes, "kind": str, "source": str, "seq": int, "prev
 BUNDLE = {"format": str, "group": bytes, "note": str, "first": int, "end": int, "entries": list, "proofs": list, "seen": list}
 ALGORITHMS = {"entry": "ecdsa-p256-sha256", "note": "ed25519", "body": "aes-256-gcm",
               "wrap": "hpke-x25519-hkdf-sha256-aes-128-gcm", "tree": "rfc9162-sha256"}  # fmt: skip
-SAYS = {  # who signs which kinds; the first three rows lie open to every reader
+SAYS = {  # who signs which kinds
     "members": "group.found member.join member.leave key.rotate policy.install",
     "owner": "device.enrol device.rotate device.suspend device.resume device.revoke device.calibrate device.replace",
     "log": "state refused gap",
@@ -34,8 +34,17 @@ SAYS = {  # who signs which kinds; the first three rows lie open to every reader
     "comfort.period emission.period saving.period alarm.raised alarm.acknowledged alarm.escalated alarm.cleared",
     "member": "declaration.made dispute.opened ruling access.read",
 }
-SIGNER = {kind: who for who, kinds in SAYS.items() for kind in kinds.split()}
-REGISTRY = ("members", "owner", "log")
+LATER = {  # what version 2 added
+    "members": "data.destroyed recovery.set log.rotate witness.rotate",
+    "owner": "grant.given grant.ended data.epoch",
+    "quorum": "member.recover",
+    "device": "control.grant twin.review",
+    "person": "control.request",
+}
+SIGNER = {kind: who for says in (SAYS, LATER) for who, kinds in says.items() for kind in kinds.split()}
+NEWER = {kind for kinds in LATER.values() for kind in kinds.split()}
+REGISTRY = ("members", "owner", "log", "quorum")  # their bodies lie open to every reader
+KEYS = ("member.join", "member.leave", "key.rotate", "recovery.set", "member.recover", "log.rotate", "witness.rotate")
 
 
 class RefusedError(Exception):
@@ -256,7 +265,8 @@ class _Leaf:
         _need([type(part) for part in (number, data, epoch, box)] == [int, bytes, int, bytes] and len(data) <= 2048, 1, "not an entry")
         self.number, self.data, self.epoch, self.box, self.at = number, data, epoch, box, f"entry {number}"
         e = self.entry = _unspell(data, 1)
-        _need(_typed(e, ENTRY) and e["v"] == 1 and e["kind"] in SIGNER and e["seq"] > 0, 1, f"{self.at} is not one of version 1")
+        known = _typed(e, ENTRY) and e["kind"] in SIGNER and e["v"] == 1 + (e["kind"] in NEWER)
+        _need(known and e["seq"] > 0, 1, f"{self.at} is not one of version 1 or 2")
         _need(0 < len(e["source"]) <= 128 and e["source"].isascii() and e["source"].isprintable(), 1, f"{self.at}: its source")
         _need(all(0 <= e[when] <= 253_402_300_799_999 for when in ("time", "wall")), 1, f"{self.at}: its times")
         self.keys = [e["key"][i : i + 32] for i in range(0, len(e["key"]), 32)]
@@ -266,7 +276,7 @@ class _Leaf:
         self.hash, self.who, self.fields = _sha(b"\x00" + data), SIGNER[e["kind"]], _body(box) if epoch == OPEN else None
         _need(epoch != OPEN or self.fields, 1, f"{self.at}: its body")
         self.signers: list[tuple[str, bytes]] = []
-        self.certificate = b""
+        self.certificate, self.due = b"", OPEN
 
     def facts(self, step: int) -> dict[str, Any]:
         _need(self.fields and len(dict(self.fields[0])) == len(self.fields[0]), step, f"{self.at} has no open body with each name once")
@@ -274,7 +284,7 @@ class _Leaf:
 
     def message(self) -> bytes:
         unsigned = _spell({name: value for name, value in self.entry.items() if name != "sig"})
-        return f"wattproof entry v1 {self.entry['kind']}\n".encode() + unsigned
+        return f"wattproof entry v{self.entry['v']} {self.entry['kind']}\n".encode() + unsigned
 
 
 def _body(data: bytes) -> tuple[list[tuple[str, Any]], bytes] | None:
@@ -326,9 +336,11 @@ class _Bundle:
         self.members = {member["source"]: member for member in (_member(value, 2) for value in facts["members"])}
         self.log, self.authority = _key_of(facts["log"], 2), facts["authority"]
         self.witness = {name: _key_of(key, 2) for name, key in facts["witnesses"]}
+        self.first_witness = facts["witnesses"][0][0] if facts["witnesses"] else ""
         self.needed, self.simulated, self.id = facts["witnesses_needed"], e["simulated"], first.hash
         self.policies = {p["name"]: {**p, "from": 0} for p in (_policy(value, 2) for value in facts["policies"])}
         self.devices: dict[str, dict[str, Any]] = {}
+        self.later: dict[str, Any] = {"grants": {}, "epochs": {}, "logs": [], "witnesses": [], "recovery": []}
         keys = [*(_key_of(m["key"], 2) for m in self.members.values()), self.log, *self.witness.values()]
         _need(list(self.members)[:2] == ["owner", "government"] and len(self.members) == len(facts["members"]), 2, "members")
         _need(len(set(keys)) == len(keys) and 1 <= self.needed <= len(self.witness) == len(facts["witnesses"]), 2, "keys or witnesses")
@@ -341,11 +353,12 @@ class _Bundle:
 
     def checkpoint(self, seen: str) -> None:
         self.origin = f"wattproof/{self.id.hex()}"
-        self._log_signed(self.text, self.lines)
+        self._succession()
+        self._log_signed(self.text, self.lines, self.size)
         if not seen:
             return
         text, size, root, lines = _note_parts(seen, 3)
-        self._log_signed(text, lines)
+        self._log_signed(text, lines, size)
         _need(size <= self.size, 3, "the newest entries were left out")
         if self.whole:
             _need(_tree([leaf.hash for leaf in self.leaves[:size]]) == root, 3, "two histories of one log")
@@ -354,13 +367,34 @@ class _Bundle:
             roots = _grown(size, self.size, self.seen_proof, root) if size else (_sha(b""), self.root)
             _need(roots == (root, self.root), 3, "two histories of one log")
 
-    def _log_signed(self, text: str, lines: list[tuple[str, bytes, bytes]]) -> None:
-        name, id_, signature = lines[0]
-        known = name == self.origin == text.split("\n")[0] and id_ == _note_id(name, b"\x01", self.log[1])
-        _need(known and _signed_by(self.log, text.encode(), signature), 3, "the log did not sign this checkpoint")
+    def _succession(self) -> None:
+        """Which log and witness keys followed the founding's: by entries whose every signature is checked here."""
+        kept = self.members, self.devices, self.later
+        self.members, self.later = dict(self.members), {**self.later, "logs": [], "witnesses": []}
+        for leaf in self.leaves[1:]:
+            if leaf.entry["kind"] in KEYS:
+                signers = self._signers(leaf)[0]
+                signed = [_signed_by(key, leaf.message(), s) for key, s in zip(signers, leaf.signed, strict=False)]
+                body = leaf.fields
+                _need(signers and all(signed) and body and body[1] == leaf.entry["body"], 3, f"{leaf.at} changes keys and does not hold")
+                try:
+                    self._change(leaf)
+                except RefusedError as refused:
+                    raise RefusedError(3, str(refused)) from None
+        self.logs, self.policy = self.later["logs"], self.later["witnesses"]
+        self.members, self.devices, self.later = kept
+
+    def _log_signed(self, text: str, lines: list[tuple[str, bytes, bytes]], size: int) -> None:
+        (name, id_, signature), log = lines[0], self.log
+        for since, key in self.logs:
+            log = _key_of(key, 3) if since < size else log
+        known = name == self.origin == text.split("\n")[0] and id_ == _note_id(name, b"\x01", log[1])
+        _need(known and _signed_by(log, text.encode(), signature), 3, "the log did not sign this checkpoint")
 
     def witnesses(self) -> None:
         names, sealed_s = [name for name, _, _ in self.lines[1:]], self.leaves[-1].entry["wall"] // 1000
+        for _, keys, needed in self.policy:
+            self.witness, self.needed = {name: _key_of(key, 4) for name, key in keys}, needed
         _need(names == sorted(set(names)) and set(names) <= set(self.witness), 4, "signatures of strangers")
         for name, id_, payload in self.lines[1:]:
             at, key = int.from_bytes(payload[:8], "big"), self.witness[name]
@@ -390,10 +424,11 @@ class _Bundle:
     def membership(self) -> None:
         for leaf in self.leaves:
             e = leaf.entry
+            leaf.due = OPEN if leaf.who in REGISTRY else max(self.later["epochs"], default=1)
             leaf.signers, leaf.certificate = self._signers(leaf)
             _need(not leaf.number or e["kind"] != "group.found", 6, f"{leaf.at} founds the group again")
             _need(leaf.who not in REGISTRY or leaf.fields, 6, f"{leaf.at} is a registry entry without its body")
-            if leaf.number and leaf.who in ("members", "owner"):
+            if leaf.number and leaf.who in ("members", "owner", "quorum"):
                 self._change(leaf)
             if e["kind"] == "state":
                 tables = ([list_[name] for name in sorted(list_)] for list_ in (self.members, self.devices, self.policies))
@@ -401,7 +436,8 @@ class _Bundle:
                 rows = [
                     [d["device"], d["kind"], d["certificate"], d["fingerprint"], d["vouched_by"], d["status"], d["since"]] for d in devices
                 ]
-                _need(leaf.facts(6).get("members") == _sha(_spell([self.id, members, rows, policies])), 6, f"{leaf.at} seals other members")
+                parts = [self.id, members, rows, policies, *([newer] if (newer := self._newer()) else [])]
+                _need(leaf.facts(6).get("members") == _sha(_spell(parts)), 6, f"{leaf.at} seals other members")
         _need(self.leaves[-1].entry["kind"] == "state", 6, "the checkpoint does not end in a state leaf")
 
     def _signers(self, leaf: _Leaf) -> tuple[list[tuple[str, bytes]], bytes]:
@@ -413,7 +449,15 @@ class _Bundle:
             if device.get("status") == "active" and device["key"]:
                 found, certificate = [device["key"]], device["certificate"]
         elif leaf.who == "log":
-            found = [self.log]
+            found = [_key_of(self.later["logs"][-1][1], 6) if self.later["logs"] else self.log]
+        elif leaf.who == "person":
+            granted = [_key_of(g["key"], 6) for g, _ in self.later["grants"].values() if g["who"] == e["source"] and g["key"]]
+            found = [key for key in granted if _key_id(key) == leaf.keys[0]][:1]
+        elif leaf.who == "quorum" and self.later["recovery"]:
+            keys, needed = self.later["recovery"]
+            spare = [_key_of(key, 6) for id_ in leaf.keys[1:] for _, key in keys if _key_id(_key_of(key, 6)) == id_]
+            both = e["source"] in ("owner", "government") and len(set(spare)) == len(spare) >= needed
+            found = [_key_of(self.members[e["source"]]["key"], 6), *spare] if both else []
         else:
             found = [_key_of(self.members[name]["key"], 6) for name in by if name in self.members]
         right = (
@@ -434,6 +478,8 @@ class _Bundle:
             name = _fact_map(facts, 6, member=str, reason=str)["member"]
             _need(name in self.members and name not in ("owner", "government"), 6, f"{leaf.at}: nobody who could leave")
             del self.members[name]
+        elif kind in NEWER:
+            self._change_newer(leaf, kind, facts)
         elif kind == "policy.install":
             self.policies[facts.get("name", "")] = {**_policy(facts, 6), "from": leaf.number}
         elif kind in ("device.enrol", "device.replace"):
@@ -452,6 +498,72 @@ class _Bundle:
             ]
             _need(device["status"] and device["status"] in old.split(), 6, f"{leaf.at}: the device cannot become {new}")
             device.update(status=new, since=leaf.number)
+
+    def _newer(self) -> dict[str, Any]:
+        """The part of the root that version 2 added."""
+        now = self.later
+        rows = {"grants": [now["grants"][name] for name in sorted(now["grants"])], "logs": now["logs"], "witnesses": now["witnesses"]}
+        rows |= {"epochs": [now["epochs"][number] for number in sorted(now["epochs"])], "recovery": now["recovery"]}
+        return {name: value for name, value in rows.items() if value}
+
+    def _change_newer(self, leaf: _Leaf, kind: str, facts: dict[str, Any]) -> None:
+        now, number, at = self.later, leaf.number, leaf.at
+        members = {_key_of(m["key"], 6) for m in self.members.values()}
+        if kind == "grant.given":
+            g = _fact_map(facts, 6, grant=str, who=str, key=list, version=str, points=dict, from_ms=int, until_ms=int)
+            person = re.fullmatch(r"(person|rule)/[a-z0-9][a-z0-9_.-]{0,62}", g["who"])
+            spans = [
+                s if isinstance(s, list) and len(s) == 2 and all(type(x) in (int, type(None)) for x in s) else [1, 0]
+                for s in g["points"].values()
+            ]
+            proper = 0 < len(spans) <= 5000 and all(None in s or s[0] <= s[1] for s in spans) and g["from_ms"] < g["until_ms"]
+            _need(person and proper and g["grant"] and g["grant"] not in now["grants"], 6, f"{at}: this grant cannot be")
+            _need((person and person[1] == "person") == bool(g["key"]), 6, f"{at}: a person's grant has a key, a rule's none")
+            if g["key"]:
+                key, others = _key_of(g["key"], 6), [o for o, _ in now["grants"].values() if o["key"] == g["key"] and o["who"] != g["who"]]
+                used = key in members or key in [d["key"] for d in self.devices.values()] or others
+                _need(key[0] == "p256" and not used, 6, f"{at}: this key belongs to somebody already")
+            now["grants"] = {**now["grants"], g["grant"]: [g, number]}
+        elif kind == "grant.ended":
+            name = _fact_map(facts, 6, grant=str, reason=str)["grant"]
+            _need(name in now["grants"], 6, f"{at}: no such grant")
+            now["grants"] = {other: row for other, row in now["grants"].items() if other != name}
+        elif kind == "data.epoch":
+            known, next_ = _fact_map(facts, 6, epoch=int, key_hash=bytes), max(now["epochs"], default=1) + 1
+            _need(known["epoch"] == next_ and len(known["key_hash"]) == 32, 6, f"{at}: not the next epoch")
+            now["epochs"] = {**now["epochs"], next_: [next_, known["key_hash"], number, 0]}
+        elif kind == "data.destroyed":
+            order = _fact_map(facts, 6, epoch=int, key_hash=bytes, first=int, last=int, ordered_by=str, reason=str)
+            row, after = now["epochs"].get(order["epoch"]), now["epochs"].get(order["epoch"] + 1)
+            fits = (
+                row and after and not row[3] and order["key_hash"] == row[1] and (order["first"], order["last"]) == (row[2] + 1, after[2])
+            )
+            _need(fits and order["ordered_by"] and order["reason"], 6, f"{at}: this epoch cannot be destroyed")
+            now["epochs"] = {**now["epochs"], order["epoch"]: [*row[:3], number]} if row else now["epochs"]
+        elif kind == "recovery.set":
+            known = _fact_map(facts, 6, keys=list, needed=int)
+            keys = [_key_of(key, 6) for _, key in known["keys"]]
+            fits = len({*keys, *members}) == len(keys) + len(members) and all(key[0] == "p256" for key in keys)
+            _need(fits and 1 <= known["needed"] <= min(3, len(keys)), 6, f"{at}: no recovery keys")
+            now["recovery"] = [known["keys"], known["needed"]]
+        elif kind == "member.recover":
+            member = _member(_fact_map(facts, 6, member=dict, reason=str)["member"], 6)
+            known, used = self.members.get(member["source"], {}), [m[part] for m in self.members.values() for part in ("key", "envelope")]
+            same = known and known["name"] == member["name"] and member["source"] in ("owner", "government")
+            _need(same and member["key"] not in used and member["envelope"] not in used, 6, f"{at}: this member cannot be recovered so")
+            self.members[member["source"]] = member
+        elif kind == "log.rotate":
+            key = _key_of(_fact_map(facts, 6, log=list, reason=str)["log"], 6)
+            _need(
+                key[0] == "ed25519" and key not in [self.log, *(_key_of(old, 6) for _, old in now["logs"])], 6, f"{at}: not a new log key"
+            )
+            now["logs"] = [*now["logs"], [number, facts["log"]]]
+        elif kind == "witness.rotate":
+            known = _fact_map(facts, 6, witnesses=list, needed=int, reason=str)
+            names, keys = [name for name, _ in known["witnesses"]], [_key_of(key, 6) for _, key in known["witnesses"]]
+            fits = names and names[0] == self.first_witness and len(set(names)) == len(names) == len(set(keys))
+            _need(fits and 1 <= known["needed"] <= len(names), 6, f"{at}: this witness policy cannot be")
+            now["witnesses"] = [*now["witnesses"], [number, known["witnesses"], known["needed"]]]
 
     def _device(self, leaf: _Leaf, facts: dict[str, Any]) -> None:
         d = _fact_map(facts, 6, device=str, kind=str, certificate=bytes, fingerprint=dict, vouched_by=str, brick=str, address=str)
@@ -531,9 +643,10 @@ class _Bundle:
     def bodies(self) -> None:
         for leaf in self.leaves:
             body = leaf.fields or _body(leaf.box)
+            _need(leaf.epoch in (OPEN, leaf.due), 9, f"{leaf.at}: its body lies in another epoch than the one in force")
             _need((body is not None and body[1] == leaf.entry["body"]) == (leaf.epoch == OPEN), 9, f"{leaf.at}: its body was altered")
-            _need(leaf.epoch in (OPEN, 1), 9, f"{leaf.at}: its body lies in an unknown epoch")
-            self.closed += leaf.epoch != OPEN
+            destroyed = leaf.due in self.later["epochs"] and self.later["epochs"][leaf.due][3]
+            self.closed += leaf.epoch != OPEN and not destroyed
         some = any(leaf.epoch == OPEN for leaf in self.leaves if leaf.who not in REGISTRY)
         _need(not self.closed or not some, 9, "some bodies lie sealed while others lie open: they were altered or are kept back")
 

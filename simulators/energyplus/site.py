@@ -1,9 +1,5 @@
 """A whole simulated site from any EnergyPlus model: IFC, points with limits from sizing, site.toml, and what is left alone."""
 
-import hashlib
-import json
-import math
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +13,12 @@ from simulators.author import author_connections, author_model, author_points
 from simulators.design import NOTHING, Building, design_points
 from simulators.energyplus.plant import EnergyPlusPlant
 from simulators.plant import SIMULATED_YEAR, Period
+from simulators.site_folder import name_for, region_of, sha256_of, timezone_of, toml_text, whole
 from simulators.weather import Weather
-from twin.errors import SiteError
-from twin.site import load_site, require_name
+from twin.site import load_site
 from twin.state import write_whole
-from twin.words import slug
 
 SIZING_DAY = date(SIMULATED_YEAR, 7, 14)  # any day: equipment is sized by the weather file's design conditions
-HALF_HOUR_ZONES = {3.5: "Asia/Tehran", 4.5: "Asia/Kabul", 5.5: "Asia/Kolkata", 5.75: "Asia/Kathmandu", 6.5: "Asia/Yangon"}
-COUNTRIES = {"USA": "US", "CHN": "CN", "CAN": "CA", "GBR": "GB", "DEU": "DE", "SGP": "SG", "HKG": "HK", "JPN": "JP", "IND": "IN"}
-"""ISO 3166 codes of weather files and of grid regions; a country that is not here has the region XX: no law, no factor is assumed."""
 MARGIN = 1.001  # a limit a little above the sized value, so that rounding to float32 stays inside
 README = """# {name}
 
@@ -88,23 +80,12 @@ class MadeSite:
 
 def make_site(model: Path, weather: Path, folder: Path, name: str = "") -> MadeSite:
     """Write a site folder, whole or not at all; SiteError where it exists already, or the model cannot be read or sized."""
-    name = name or slug(folder.name).replace(".", "_")
-    try:
-        require_name(name)
-    except ValueError as error:
-        raise SiteError(f"--out {folder}: {error}") from None
-    if folder.exists():
-        raise SiteError(f"{folder} exists already; name a folder that does not, nothing is overwritten")
+    name = name_for(folder, name)
     building, limits, climate = _sized(model, weather, name)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with whole(folder) as partial:
         _write(partial, building, limits, climate, (model, weather))
         imported = import_models([partial / "models" / f"{name}.ifc"], partial, name)
         load_site(partial)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     points = design_points(building)
     writable = [p for p in points if p.row["writable"] == "yes"]
     controllable = {p.of for p in writable} & {z.name for z in building.zones}
@@ -139,24 +120,23 @@ def _sized(model: Path, weather: Path, name: str) -> tuple[Building, dict[str, d
 
 
 def _write(folder: Path, building: Building, limits: Mapping[str, Mapping[str, str]], climate: Weather, sources: tuple[Path, Path]) -> None:
-    folder.mkdir(parents=True)
     (folder / "models").mkdir()
     (folder / "plant").mkdir()
     for source in sources:
         shutil.copyfile(source, folder / "plant" / source.name)
     write_whole(folder / "models" / f"{building.name}.ifc", author_model(building))
     write_whole(folder / "points.csv", author_points(building, limits).encode())
-    region = COUNTRIES.get(_country(sources[1]), "XX")
+    region = region_of(sources[1])
     area = sum(zone.area_m2 * zone.multiplier for zone in building.zones)
     text = SITE.format(
-        name=_text(building.name), title=_text(f"{building.name} (simulated)"), place=_text(f"{climate.name} (weather file)"),
-        region=_text(region), timezone=_text(_timezone(climate)), area_m2=f"{area:.1f}", plain=building.name,
+        name=toml_text(building.name), title=toml_text(f"{building.name} (simulated)"), place=toml_text(f"{climate.name} (weather file)"),
+        region=toml_text(region), timezone=toml_text(timezone_of(climate)), area_m2=f"{area:.1f}", plain=building.name,
     )  # fmt: skip
     write_whole(folder / "site.toml", (text + author_connections(building)).encode())
     model, weather = sources
     plant = PLANT.format(
-        model=_text(f"plant/{model.name}"), model_sha256=_text(_sha256(model)),
-        weather=_text(f"plant/{weather.name}"), weather_sha256=_text(_sha256(weather)),
+        model=toml_text(f"plant/{model.name}"), model_sha256=toml_text(sha256_of(model)),
+        weather=toml_text(f"plant/{weather.name}"), weather_sha256=toml_text(sha256_of(weather)),
     )  # fmt: skip
     write_whole(folder / "plant.toml", plant.encode())
     write_whole(folder / "README.md", _readme(building, model.name, climate.name).encode())
@@ -170,28 +150,5 @@ def _readme(building: Building, model: str, place: str) -> str:
     )  # fmt: skip
 
 
-def _country(weather: Path) -> str:
-    return weather.read_text(encoding="latin-1").split("\n", 1)[0].split(",")[3].strip().upper()
-
-
-def _timezone(climate: Weather) -> str:
-    """A zone of the weather's own offset without daylight saving: simulated clocks know none."""
-    hours = climate.zone_h
-    if hours == math.floor(hours):
-        return "Etc/GMT" if hours == 0 else f"Etc/GMT{-int(hours):+d}"
-    if hours not in HALF_HOUR_ZONES:
-        raise SiteError(f"{climate.name}: no time zone of UTC{hours:+g} h is known here; known half hours: {sorted(HALF_HOUR_ZONES)}")
-    return HALF_HOUR_ZONES[hours]
-
-
-def _text(value: str) -> str:
-    """A TOML text: JSON's escapes are valid there too."""
-    return json.dumps(re.sub(r"[\x00-\x1f]", " ", value), ensure_ascii=False)
-
-
 def _number(value: float) -> str:
     return f"{value:.6g}"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -18,7 +18,8 @@ from pathlib import Path
 from ledger.custody import device_signer, found_group, issue_gateway, make_bundle, open_log
 from ledger.entry import Signed
 from ledger.keys import P256Signer
-from ledger.log import Log, Reader
+from ledger.log import Log
+from ledger.reader import Reader
 from ledger.source import Source
 from ledger.tree import fold, grow, leaf_hash, verify_inclusion
 from ledger.verify import verify_bundle

@@ -42,6 +42,7 @@ _PRESENT = PropertyIdentifier.PRESENT_VALUE
 _ARRAY = PropertyIdentifier.PRIORITY_ARRAY
 _DEFAULT = PropertyIdentifier.RELINQUISH_DEFAULT
 _OUT_OF_SERVICE = PropertyIdentifier.OUT_OF_SERVICE
+_NO_SENSOR = 1  # reliability
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,9 @@ class BacnetObject:
     def value(self, raw: float) -> float:
         """The point's value; a BACnet real is a float32, so 12.8 comes as 12.80000019 and is cut to what it can hold."""
         return float(f"{float(raw) * self.binding.scale + self.binding.offset:.7g}")
+
+
+BY_HAND = 8  # BACnet's manual operator
 
 
 class BacnetDevice:
@@ -125,6 +129,13 @@ class BacnetDevice:
         self._own.update(mine)
         await self._show(mine)
 
+    async def hold_by_hand(self, point: str, value: float) -> None:
+        """Somebody at the device itself sets a value, at the priority of a manual operator; lasts until the power goes."""
+        thing = self._objects[point]
+        async with self._lock:
+            assert self._server is not None, f"{self.name} is off"
+            await self._server.write_property_local(thing.id, _PRESENT, thing.wire(value), BY_HAND, source_object=None)
+
     async def held(self) -> dict[str, float]:
         """What the plant must obey at every writable point: the present value, or the own schedule while the device is off."""
         async with self._lock:
@@ -139,6 +150,35 @@ class BacnetDevice:
         async with self._lock:
             if self._server is not None:
                 await self._compare()
+
+    async def put_out_of_service(self, point: str, out: bool) -> None:
+        """As a technician does at the device: the value no longer follows the sensor or the output."""
+        await self._set(point, _OUT_OF_SERVICE, PropertyValue.boolean(out))
+
+    async def break_down(self, point: str, broken: bool) -> None:
+        """A fault with its reliability. The standard lets that be written while the object is out of service, so it is both."""
+        await self.put_out_of_service(point, broken)
+        if broken:
+            await self._set(point, PropertyIdentifier.RELIABILITY, PropertyValue.enumerated(_NO_SENSOR))
+
+    async def rename(self, point: str, name: str) -> None:
+        """Another program calls the object otherwise."""
+        await self._set(point, PropertyIdentifier.OBJECT_NAME, PropertyValue.character_string(name))
+
+    async def hold_slot(self, point: str, value: float | None, priority: int) -> None:
+        """Somebody at the device commands at this priority (1 life safety, 6 minimum times, 8 operator); None lets go."""
+        raw = PropertyValue.null() if value is None else self._objects[point].wire(value)
+        await self._set(point, _PRESENT, raw, priority)
+
+    async def _set(self, point: str, what: Any, value: Any, priority: int | None = None) -> None:
+        thing = self._objects[point]
+        async with self._lock:
+            if self._server is None:
+                raise WireError(f"{self.name} is off: nothing can be set at it; revive it first")
+            try:
+                await self._server.write_property_local(thing.id, what, value, priority, source_object=None)
+            except BacnetProtocolError as error:
+                raise WireError(f"{point}: {thing.address} does not take that ({error}); choose a point that does") from None
 
     async def _compare(self) -> None:
         arrays = await asyncio.gather(*[self._server.read_property(o.id, _ARRAY) for o in self._commandable])

@@ -5,17 +5,24 @@ unsegmented messages are touched; whatever is not understood passes as it is.
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from simulators.wire.faults import Honest, Passed
+from twin.addresses import BacnetAddress, parse_address
 
 READ, READ_MULTIPLE, WRITE = 12, 14, 15  # confirmed services
-PRESENT_VALUE, PRIORITY_ARRAY, STATUS_FLAGS = 85, 87, 111  # properties
+PRESENT_VALUE, PRIORITY_ARRAY, STATUS_FLAGS, OBJECT_NAME, DATABASE_REVISION = 85, 87, 111, 77, 155  # properties
+SUBSCRIBE = 5  # confirmed service
 REQUEST, SIMPLE_ACK, COMPLEX_ACK, ERROR, REJECT, ABORT = 0, 2, 3, 5, 6, 7  # message types
 BUFFER_OVERFLOW, NO_SEGMENTATION = 1, 4  # abort reasons
 UNRECOGNIZED_SERVICE = 9  # reject reason
+KINDS = {
+    "analog-input": 0, "analog-output": 1, "analog-value": 2, "binary-input": 3, "binary-output": 4, "binary-value": 5,
+    "multi-state-input": 13, "multi-state-output": 14, "multi-state-value": 19,
+}  # fmt: skip
 NULL = b"\x00"
+NO_SPACE = b"\x91\x03\x91\x51"  # error class resources, code no-space-to-add-list-element
 UNKNOWN_OBJECT = b"\x91\x01\x91\x1f"  # error class object, code unknown-object
 UNKNOWN_PROPERTY = b"\x91\x02\x91\x20"
 WRITE_DENIED = b"\x91\x02\x91\x28"
@@ -51,6 +58,12 @@ def real(value: float) -> bytes:
     return bytes([_REAL]) + struct.pack(">f", value)
 
 
+def unsigned(value: int) -> bytes:
+    """A tagged whole number of up to four bytes."""
+    data = value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+    return bytes([0x20 | len(data)]) + data
+
+
 def text(value: str) -> bytes:
     """A tagged character string (UTF-8)."""
     data = b"\0" + value.encode()
@@ -60,6 +73,13 @@ def text(value: str) -> bytes:
 def object_id(kind: int, instance: int) -> int:
     """The number of an object as rows name it."""
     return kind << 22 | instance
+
+
+def number_of(address: str) -> int:
+    """The number of the object at an address as points.csv writes it (bacnet:CONNECTION/OBJECT-TYPE,INSTANCE)."""
+    parsed = parse_address(address)
+    assert isinstance(parsed, BacnetAddress), f"{address} is no BACnet address"
+    return object_id(KINDS[parsed.object_type], parsed.instance)
 
 
 def message(frame: bytes) -> Message | None:
@@ -152,10 +172,13 @@ class Rows(Honest):
         said = message(frame)
         if said is None or (said.kind, said.service) != (COMPLEX_ACK, READ_MULTIPLE):
             return (frame,)
-        content = content_of(self._edit(rows_of(said.content)))
-        apdu = bytes([COMPLEX_ACK << 4, said.invoke, said.service]) + content
-        before = said.before[:2] + struct.pack(">H", len(said.before) + len(apdu)) + said.before[4:]
-        return (before + apdu,)
+        return (_with_content(said, content_of(self._edit(rows_of(said.content)))),)
+
+
+def _with_content(said: Message, content: bytes) -> bytes:
+    """The same answer with something else in it."""
+    apdu = bytes([COMPLEX_ACK << 4, said.invoke, said.service]) + content
+    return said.before[:2] + struct.pack(">H", len(said.before) + len(apdu)) + said.before[4:] + apdu
 
 
 def rows_missing() -> Honest:
@@ -232,6 +255,33 @@ def too_big(objects_max: int, reason: int = BUFFER_OVERFLOW) -> Refuses:
 def no_multiple() -> Refuses:
     """The device knows no ReadPropertyMultiple."""
     return Refuses(READ_MULTIPLE, lambda asked: reject(asked, UNRECOGNIZED_SERVICE))
+
+
+def no_room() -> Refuses:
+    """The device takes no subscriptions: its table is full."""
+    return Refuses(SUBSCRIBE, lambda asked: error(asked, NO_SPACE))
+
+
+class Reprogrammed(Honest):
+    """The device was given another program: it counts its database-revision so far, and calls some objects otherwise."""
+
+    def __init__(self, revision: int = 1, names: Mapping[int, str] | None = None) -> None:
+        self._revision, self._names = revision, dict(names or {})
+
+    def answered(self, frame: bytes) -> Sequence[bytes]:
+        said = message(frame)
+        if said is None or said.kind != COMPLEX_ACK or said.service not in (READ, READ_MULTIPLE):
+            return (frame,)
+        if said.service == READ_MULTIPLE:
+            return (_with_content(said, content_of([self._edited(row) for row in rows_of(said.content)])),)
+        if said.content[5:7] != bytes([0x19, DATABASE_REVISION]):
+            return (frame,)
+        return (_with_content(said, said.content[:7] + b"\x3e" + unsigned(self._revision) + b"\x3f"),)
+
+    def _edited(self, row: Row) -> Row:
+        if row.prop != OBJECT_NAME or row.thing not in self._names:
+            return row
+        return replace(row, value=text(self._names[row.thing]))
 
 
 class NoAck(Honest):

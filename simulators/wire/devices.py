@@ -105,6 +105,13 @@ class FieldDevices:
             found.update(part)
         return found
 
+    async def hold_by_hand(self, point: str, value: float) -> None:
+        """Somebody at the device itself sets a value, stronger than ours; WireError where the point has no priorities."""
+        device = self._devices[self._connection_of[point]]
+        if not isinstance(device, BacnetDevice):
+            raise WireError(f"{point}: only a BACnet device can be held by hand, this one speaks Modbus")
+        await device.hold_by_hand(point, value)
+
     async def look(self) -> None:
         """Bring `log` up to date without asking what is held; writes between two looks to one slot show as the last of them."""
         await self._everywhere(lambda device: device.look())
@@ -126,6 +133,22 @@ class FieldDevices:
             _require_free(connection, replace(known, port=port))
         await device.start(host, port)
         self._running[connection] = known
+
+    async def put_out_of_service(self, point: str, out: bool = True) -> None:
+        """A technician takes the BACnet object out of service, or puts it back."""
+        await self._bacnet_of(point).put_out_of_service(point, out)
+
+    async def break_down(self, point: str, broken: bool = True) -> None:
+        """The BACnet object tells a fault with its reliability, or is mended."""
+        await self._bacnet_of(point).break_down(point, broken)
+
+    async def rename(self, point: str, name: str) -> None:
+        """Another program in the device calls the BACnet object otherwise; `disturb(..., lie="reprogrammed")` counts its revision up."""
+        await self._bacnet_of(point).rename(point, name)
+
+    async def hold_slot(self, point: str, value: float | None, priority: int) -> None:
+        """Somebody else holds a priority slot of the BACnet object: 1 life safety, 6 minimum times, 8 an operator; None lets go."""
+        await self._bacnet_of(point).hold_slot(point, value, priority)
 
     def disturb(self, connection: str, faults: Faults | None = None, lie: Honest | str | None = None) -> Interposer:
         """Make this wire bad, its device a liar (by name or by value), or without arguments both good again."""
@@ -170,6 +193,12 @@ class FieldDevices:
         """Where a device listens, or where it dials."""
         connection = self._connections[name]
         return self._hub.place if connection.vmac and self._hub is not None else (connection.host, port)
+
+    def _bacnet_of(self, point: str) -> BacnetDevice:
+        device = self._devices.get(self._connection_of.get(point, ""))
+        if not isinstance(device, BacnetDevice):
+            raise WireError(f"{point} is no object of a BACnet device here; name one of points.csv with a bacnet address")
+        return device
 
     def _named(self, connection: str) -> FieldDevice:
         if connection not in self._devices:

@@ -17,6 +17,8 @@ LIES: Mapping[str, Mapping[str, Callable[[], Honest]]] = {
         "out_of_range": lambda: bacnet_lies.write_fails(bacnet_lies.OUT_OF_RANGE),
         "no_write_answer": bacnet_lies.NoAck,
         "last_answer_again": bacnet_lies.LastAnswerAgain,
+        "cov_full": bacnet_lies.no_room,
+        "reprogrammed": bacnet_lies.Reprogrammed,
     },
     "modbus": {
         "transaction_zero": modbus_lies.transaction_zero,

@@ -1,8 +1,10 @@
 """Whatever comes as a model: a twin, or one clear sentence, and never half of the files."""
 
 import gzip
+import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -115,6 +117,41 @@ def test_a_place_that_takes_no_files_is_named(model_file: ModelFile, tmp_path: P
 
     with pytest.raises(StateError, match="cannot be written"):
         import_models([model_file()], tmp_path / place, "house")
+
+
+def test_a_disk_that_takes_nothing_is_told_in_one_line(model_file: ModelFile, tmp_path: Path) -> None:
+    """A mount of this process alone: a disk without room, then one that is read-only."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("no right to mount (unshare -m) here: full and read-only disks stay untested")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from bim.importing import import_models; from twin.errors import StateError\n"
+        "try: import_models([Path(sys.argv[1])], Path(sys.argv[2]), 'house')\n"
+        "except StateError as error: print(error, [p.name for p in Path(sys.argv[2]).iterdir()])\n"
+    )
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    for options, words in (("size=16k", "No space left on device"), ("ro", "Read-only file system")):
+        mounted = f'mount -t tmpfs -o {options} none "$3"; exec "$0" -c "$1" "$2" "$3"'
+        child = ["unshare", "-m", "sh", "-c", mounted, sys.executable, script, str(model_file()), str(disk)]
+        done = subprocess.run(child, capture_output=True, text=True, check=False, timeout=60)
+
+        assert words in done.stdout, done.stderr
+        assert done.stdout.endswith("nothing was changed; check the disk and the folder's owner []\n")
+
+
+def test_one_file_given_twice_is_refused(model_file: ModelFile, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"the same file as .*one\.ifc, byte by byte"):
+        import_models([model_file("one.ifc"), model_file("two.ifc")], tmp_path / "out", "house")
+
+    assert names(tmp_path / "out") == []
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ifc")
+
+    with pytest.raises(ModelError, match="it is a pipe or a device"):
+        import_models([tmp_path / "pipe.ifc"], tmp_path / "out", "house")
 
 
 @pytest.mark.parametrize(

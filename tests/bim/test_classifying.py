@@ -66,7 +66,7 @@ def test_evidence_that_contradicts_goes_to_review_and_says_so() -> None:
     verdict = classify(element("IfcFlowTerminal", type_class="IfcLightFixture", name="M_Lighting Switches:Single Pole"))
 
     assert verdict.confidence < REVIEW_BELOW
-    assert verdict.evidence == "name contains 'lighting switches', against table row IfcLightFixture (Luminaire)"
+    assert verdict.evidence == "name contains 'lighting switches'; against it: IFC class IfcLightFixture (Luminaire)"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_evidence_that_contradicts_goes_to_review_and_says_so() -> None:
         (element("IfcPump", systems=(("空调冷却水供水", ""),)), "brick:Condenser_Water_Pump"),
         (element("IfcCoil", systems=(("", "HEATING"),)), "brick:Hot_Water_Coil"),
         (element("IfcValve", systems=(("Heizung VL", ""),)), "brick:Hot_Water_Valve"),
-        (element("IfcAirTerminal", "GRILLE", systems=(("Mechanical Return Air 1", ""),)), "brick:HVAC_Equipment"),
-        (element("IfcAirTerminal", "GRILLE", flows=("SOURCE",)), "brick:HVAC_Equipment"),
+        (element("IfcAirTerminal", "GRILLE", systems=(("Mechanical Return Air 1", ""),)), "tw:Return_Air_Opening"),
+        (element("IfcAirTerminal", "GRILLE", flows=("SOURCE",)), "tw:Return_Air_Opening"),
         (element("IfcAirTerminal", "GRILLE", flows=("SINK",)), "brick:Air_Diffuser"),
         (element("IfcSensor", "TEMPERATURESENSOR", systems=(("送风系统", ""),)), "brick:Supply_Air_Temperature_Sensor"),
         (element("IfcFlowMeter", "ENERGYMETER", systems=(("", "HEATING"),)), "brick:Thermal_Power_Meter"),
@@ -145,7 +145,10 @@ def test_walls_segments_and_sockets_are_passive_and_say_why() -> None:
         (element("IfcBuildingElementProxy", name="Handfeuermelder rot"), "fire alarm by its name"),
         (element("IfcPump", name="消防水泵 XBD"), "fire suppression by its name"),
         (element("IfcBuildingElementProxy", name="Not-Aus-Taster"), "emergency device by its name"),
-        (element("IfcBuildingElementProxy", stated_class="Fire_Alarm"), "fire safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="Fire_Alarm"), "Fire_Alarm is life safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="Sprinkler"), "Sprinkler is life safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="tw:Emergency_Stop"), "Emergency_Stop is life safety by its class"),
+        (element("IfcBuildingElementProxy", stated_class="Fire_Damper"), "Fire_Damper is life safety by its class"),
         (element("IfcLightFixture", "POINTSOURCE"), ""),
         (element("IfcLightFixture", "POINTSOURCE", name="Feuchtraumleuchte"), ""),
         (element("IfcBoiler", name="Gas fired boiler"), ""),

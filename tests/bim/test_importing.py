@@ -107,7 +107,9 @@ def test_a_sensor_on_the_wall_line_is_a_tie_and_never_a_sure_answer(model_file: 
     imported = import_models([on_wall], tmp_path / "out", "house")
 
     assert imported.counts["placed_low_confidence"] == 1
-    assert [(item["id"], item["why"]) for item in imported.report["review"]] == [("vav_1.zn_t", ["place: tie"])]
+    assert [(item["id"], item["why"]) for item in imported.report["review"]] == [
+        ("vav_1.zn_t", ["stands between rooms; R2 is one of them"])
+    ]
 
 
 def test_two_imports_of_one_model_give_the_same_bytes(model_file: ModelFile, tmp_path: Path) -> None:
@@ -204,8 +206,8 @@ def test_a_second_import_names_the_changes_and_keeps_the_keys(model_file: ModelF
     imported = import_models([model_file(change=edited)], tmp_path / "out", "house")
 
     assert imported.report["changes"] == {
-        "added": [{"id": "fd_2", "name": "FD-2", "class": "Damper", "place": "level_1"}],
-        "removed": [{"id": "fd_1", "name": "FD-1", "class": "Damper", "place": "level_1"}],
+        "added": [{"id": "fd_2", "name": "FD-2", "class": "Fire_Damper", "place": "level_1"}],
+        "removed": [{"id": "fd_1", "name": "FD-1", "class": "Fire_Damper", "place": "level_1"}],
         "moved": [],
         "changed": [{"id": "vav_1", "name": "VAV-1 (new)", "class": "VAV", "before": {"name": "VAV-1"}, "after": {"name": "VAV-1 (new)"}}],
         "retired": [],
@@ -228,7 +230,6 @@ def test_no_public_model_loses_an_element(public: Callable[[str], Path], tmp_pat
     nodes = {row["equipment"] for row in imported.graph.ask("equipment")} | {p.id for p in imported.graph.points()}
     elements = imported.counts["elements"]
     assert len(nodes) == elements["mapped"] + elements["unmapped"]
-    assert imported.counts["seconds"] < 10  # 4 MB in three seconds on a quiet machine
 
 
 def test_architecture_and_services_of_one_house_are_one_site(public: Callable[[str], Path], tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_devices_on_a_shared_line_that_look_nowhere_are_ties_for_a_person(placed
     imported = placed(unturned)
 
     assert imported.counts["placed_low_confidence"] == 1
-    assert [item["why"] for item in imported.report["review"]] == [["place: tie"]]
+    assert [item["why"] for item in imported.report["review"]] == [["stands between rooms; S1 is one of them"]]
 
 
 def test_large_map_coordinates_keep_their_precision(placed: Callable[[Build], Imported], tmp_path: Path) -> None:

@@ -57,10 +57,14 @@ def test_a_name_that_is_not_broken_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "thing"),
     [
-        ("Fire Damper Actuator", "Equipment"),  # English: the last word is the thing
+        ("Fire Damper Actuator", "tw:Damper_Actuator"),  # English: the last word is the thing
         ("Feuchtefühler Abluftkanal", "Humidity_Sensor"),  # German: the first
         ("冷冻水供水温度传感器", "Temperature_Sensor"),  # Chinese: the last
         ("Boiler Room Light", "Luminaire"),
+        ("Damper Actuator AHU-2", "tw:Damper_Actuator"),  # a tag behind the thing is its owner
+        ("Antrieb BSK 12", "tw:Actuator"),
+        ("Boiler Pump 2", "Pump"),
+        ("Pump CHWP-2", "Chilled_Water_Pump"),  # a tag that says the same more exactly is its own
         ("Umwälzpumpe für Kessel 2", "Circulator_Pump"),
         ("LE-001", "-"),
     ],

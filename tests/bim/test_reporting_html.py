@@ -5,6 +5,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
 from bim.importing import import_models
 
 HOSTILE = r"<script>alert(1)</script><img src=x onerror=alert(2)>\X2\202E0001\X0\ ' & "
@@ -53,6 +55,32 @@ def test_every_section_and_both_languages_are_there(model_file: Callable[..., Pa
     assert re.findall(r'<section id="(\w+)"', text) == [
         "review", "changes", "coverage", "placement", "plans", "points", "feeds", "readiness", "violations", "warnings",
     ]  # fmt: skip
+    assert re.findall(r'<a href="#(\w+)"', text) == re.findall(r'<section id="(\w+)"', text)
     assert "待审核" in text
     assert text.count("<circle") == 5
     assert text.count('class="room"') == 2
+
+
+def test_things_of_one_kind_are_one_row_and_a_rule_that_fails_says_what_to_do(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    def no_kinds(text: str) -> str:
+        return re.sub(r"IFCAIRTERMINALBOX\((.*?)'VAV-(\d)'", r"IFCBUILDINGELEMENTPROXY(\1'Thing \2'", text)
+
+    imported = import_models([model_file(change=no_kinds)], tmp_path, "house")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    failed = [rule for rule in imported.report["readiness"]["rules"] if not rule["holds"]]
+
+    assert len([item for item in imported.report["review"] if item["id"].startswith("thing_")]) == 2
+    assert "and 1 alike" in text
+    assert all(rule["instructions"].split(".")[0] in text for rule in failed)
+
+
+def test_readiness_that_was_not_checked_says_how_to_ask_for_it(
+    model_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bim.readiness.LARGEST_BYTES", 100)
+    unasked = import_models([model_file()], tmp_path / "unasked", "house")
+    asked = import_models([model_file()], tmp_path / "asked", "house", readiness=True)
+
+    assert "readiness" not in unasked.report
+    assert "--readiness" in (tmp_path / "unasked" / "report.html").read_text(encoding="utf-8")
+    assert asked.report["readiness"]["failed"] == 0

@@ -26,6 +26,8 @@ def test_places_and_zones_make_up_the_spatial_share() -> None:
     room = Place((0, 1), "space", "IfcSpace", "", "a", "1", "", None)
     gross = Place((0, 2), "space", "IfcSpace", "GFA", "b", "2", "", None)
     fire = Group((0, 3), "IfcSpatialZone", "FIRESAFETY", "c", "Z1", ())
+    other = Group((0, 4), "IfcAsset", "", "d", "A1", ())
 
     assert shares([], [room, gross], [])["spatial"] == 100.0  # a gross floor area is no room
-    assert shares([], [room], [fire])["spatial"] == 50.0
+    assert shares([], [room], [fire])["spatial"] == 100.0
+    assert shares([], [room], [other])["spatial"] == 50.0

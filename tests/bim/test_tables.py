@@ -11,6 +11,7 @@ import pytest
 from bim import tables
 from bim.classifying import Coverage, classify
 from bim.inventory import Element
+from twin import life_safety
 from twin.graph import brick
 
 DATA = Path(tables.__file__).parent / "data"
@@ -118,7 +119,7 @@ def test_every_ifc_class_and_value_exists_in_some_schema() -> None:
 
 def test_every_class_of_the_closed_lists_exists_in_some_schema() -> None:
     known = {d.name() for schema in SCHEMAS.values() for d in schema.declarations()}
-    listed = [r["ifc_class"] for table in ("passive.csv", "protected.csv", "domains.csv") for r in rows(table) if r["ifc_class"]]
+    listed = [r["ifc_class"] for table in (rows("passive.csv"), rows("domains.csv"), life_safety.rows()) for r in table if r["ifc_class"]]
 
     assert [name for name in listed if name not in known and f"{name}Type" not in known] == []
     assert all(r["why"] for r in rows("passive.csv"))

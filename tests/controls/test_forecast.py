@@ -50,13 +50,13 @@ def test_four_weeks_give_a_working_day_its_shape(tmp_path: Path) -> None:
 def test_people_come_in_the_morning_leave_in_the_evening_and_not_on_sunday(tmp_path: Path) -> None:
     forecast = forecast_from(tmp_path, 28)
 
-    arrival, departure = forecast.first_arrival(MONDAY), forecast.last_departure(MONDAY)
+    arrival, departure = forecast.habit.first_arrival(MONDAY), forecast.habit.last_departure(MONDAY)
 
     assert arrival is not None
     assert departure is not None
     assert at(MONDAY, 5) <= arrival <= at(MONDAY, 8)
     assert at(MONDAY, 18) <= departure <= at(MONDAY, 24)
-    assert forecast.first_arrival(MONDAY + timedelta(days=6)) is None
+    assert forecast.habit.first_arrival(MONDAY + timedelta(days=6)) is None
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
@@ -65,7 +65,7 @@ def test_nobody_is_expected_at_night_whatever_the_weeks_before(tmp_path: Path, s
 
     assert max(forecast.people(at(MONDAY + timedelta(days=d), h))[2] for d in range(7) for h in (0, 2, 4)) < 0.02
     assert all(
-        at(day, 5.5) <= (forecast.first_arrival(day) or at(day)) <= at(day, 8) for day in (MONDAY + timedelta(days=d) for d in range(5))
+        at(day, 5.5) <= (forecast.habit.first_arrival(day) or at(day)) <= at(day, 8) for day in (MONDAY + timedelta(days=d) for d in range(5))
     )
 
 
@@ -99,8 +99,8 @@ def test_less_than_a_week_is_said_to_be_assumed(tmp_path: Path, days: int) -> No
     forecast = forecast_from(tmp_path, days)
 
     assert forecast.model == f"assumed office hours ({days} days of counts, 7 are needed)"
-    assert forecast.first_arrival(MONDAY) == at(MONDAY, 7)
-    assert forecast.last_departure(MONDAY) == at(MONDAY, 19.5)
+    assert forecast.habit.first_arrival(MONDAY) == at(MONDAY, 7)
+    assert forecast.habit.last_departure(MONDAY) == at(MONDAY, 19.5)
     assert forecast.people(at(MONDAY, 12)) == (0.3, 0.5, 0.8)
 
 

@@ -154,7 +154,7 @@ class CarelessLog(Log):
                 "INSERT INTO entry VALUES (?,?,?,?,?,?,?)",
                 (number, entry.kind, entry.source, entry.seq, entry.wall_ms, entry.encode(), entry.hash),
             )
-            box = item.body.encode() if entry.rule.open else seal_body(self._data_key, entry, item.body.encode(), 1)
+            box = item.body.encode() if entry.rule.open else seal_body(self._data_keys[1], entry, item.body.encode(), 1)
             db.execute("INSERT INTO body VALUES (?,?,?)", (number, 0 if entry.rule.open else 1, box))
             leaves.append(entry.hash)
         peaks: list[bytes] = []
@@ -170,7 +170,7 @@ class CarelessLog(Log):
 @pytest.fixture
 def careless(house) -> CarelessLog:
     house.live(1)
-    log = CarelessLog(house.folder / "log.db", house.log.signer, house.log._data_key)
+    log = CarelessLog(house.folder / "log.db", house.log.signer, house.log._data_keys)
     house.logs.append(log)
     return log
 

@@ -142,7 +142,7 @@ from ledger.contracts.verdict import Fact
 limits = {"contract": 900, "transformer": 700}
 parameters = {"overload": {"sites": {"s": {"energy": "m", "limits_w": limits}}}, "metering": {"sites": {"s": {"m": 0, "g": 0}}}}
 for name, (begin, apply) in POLICIES.items():
-    state, seed = begin(parameters[name]), 7
+    state, seed = begin(parameters.get(name, {})), 7
     for n in range(500):
         seed = seed * 1103515245 + 12345 & 0x7FFFFFFF
         t = n * 600000

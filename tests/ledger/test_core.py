@@ -8,11 +8,11 @@ import pytest
 
 LEDGER = Path(__file__).parents[2] / "ledger"
 CORE = [
-    "errors", "cbor", "tree", "entry", "keys", "certificates", "checkpoint", "envelope", "source", "group", "replay",
-    "log", "bundle", "evidence", "trust", "report", "inspection", "steps_frame", "steps_entries",
+    "errors", "cbor", "tree", "entry", "keys", "certificates", "checkpoint", "envelope", "source", "founding", "tables", "succession",
+    "registry", "group", "replay", "reader", "log", "bundle", "evidence", "trust", "report", "inspection", "steps_frame", "steps_entries",
     "steps_meaning", "verify",
 ]  # fmt: skip
-WRITERS = {"log", "evidence", "source", "custody", "witness", "witness_client"}
+WRITERS = {"log", "reader", "evidence", "source", "custody", "witness", "witness_client"}
 
 
 def _imports(module: str) -> set[str]:
@@ -35,7 +35,7 @@ def test_the_core_reads_no_clock() -> None:
 
 
 def test_only_the_log_knows_a_database() -> None:
-    assert [module for module in CORE if "sqlite3" in _imports(module)] == ["log"]
+    assert [module for module in CORE if "sqlite3" in _imports(module)] == ["reader", "log"]
 
 
 def test_the_verifier_shares_nothing_with_whoever_wrote_the_log() -> None:

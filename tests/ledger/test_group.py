@@ -4,7 +4,8 @@ import pytest
 
 from ledger.entry import Body, Entry, Signed, ms
 from ledger.errors import FormatError
-from ledger.group import Founding, Group, Member
+from ledger.founding import Founding, Member
+from ledger.group import Group
 from ledger.keys import EnvelopeKey, P256Signer, read_signer
 from ledger.verify import verify_bundle
 

@@ -23,7 +23,8 @@ from ledger.custody import (
 from ledger.entry import Signed
 from ledger.errors import LedgerError, WitnessAwayError
 from ledger.keys import Ed25519Signer
-from ledger.log import Log, Reader
+from ledger.log import Log
+from ledger.reader import Reader
 from ledger.replay import Event, Followed
 from ledger.source import Source
 from ledger.tree import root_of

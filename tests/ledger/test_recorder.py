@@ -24,6 +24,7 @@ from ledger.verify import Report, verify_bundle
 from ledger.witness import Witness, WitnessServer
 from ledger.witness_client import WitnessClient
 from twin.clock import wall_now
+from twin.grants import Grant, digest
 from twin.journal import Journal, Record
 
 START = datetime(2025, 7, 1, 0, 0, tzinfo=UTC)
@@ -417,6 +418,28 @@ def test_a_field_device_is_enrolled_by_fingerprint_and_a_changed_one_raises_an_a
     assert "firmware was '1.0', is '1.1'" in alarm["message"]
     assert len(town.views("device.seen")) == 2
     assert len(town.views("alarm.raised")) == 1
+
+
+def test_who_decided_on_a_binding_and_who_released_points_is_sealed(town: Town) -> None:
+    decision = {
+        "header": "bacnet:ddc_1/analog-output,4",
+        "decision": {"point": "vav_1.dmp", "writable": True},
+        "by": "chen",
+        "why": "saw it",
+    }
+    taken_back = {"header": "2O2Fr$t4X7Zf8NOew3FLOH", "decision": None, "by": "chen", "why": "an old drawing"}
+    row = {"brick": "Damper_Position_Command", "address": "bacnet:ddc_1/analog-output,4", "low": 0.0, "high": 100.0, "step": None}
+    grant = Grant("chen", "p256:key", START, None, {"vav_1.dmp": row}, {"ddc_1": {"host": "10.0.0.5"}}, ("p256:key",)).body()
+    town.journal.append([Record("review", START, decision), Record("review", START, taken_back), Record("grant", START, grant)])
+    town.live()
+    seal_all(town)
+    reviews = [view.body.by_name() for view in town.views("twin.review")]
+    (released,) = [view.body.by_name() for view in town.views("control.grant")]
+
+    assert [(said["by"], said["decision"]) for said in reviews] == [("chen", {"point": "vav_1.dmp", "writable": True}), ("chen", None)]
+    assert (released["by"], released["points"]) == ("chen", ["vav_1.dmp"])
+    assert released["sha256"].hex() == digest(town.journal.latest(("grant",))[0].body)
+    assert town.verify().ok
 
 
 def test_a_simulated_site_never_sits_in_a_real_group(town: Town) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from ledger.keys import P256Signer
-from ledger.site_commands import _message, grant, sign
+from ledger.signed_files import message
+from ledger.site_commands import FIELDS, grant, sign
 from twin import errors
-from twin.grants import granted, newest_grant
+from twin.grants import granted, interlocks_in_force, newest_grant
 from twin.graph import Graph
+from twin.interlocks import interlocks_of
 from twin.journal import Journal
 from twin.points import read_points
 from twin.site import load_site
@@ -183,6 +185,132 @@ def test_a_damaged_signature_file_is_refused_by_the_step_it_fails(signed, state,
     assert journal_of(signed, state).latest(("grant",)) == []
 
 
+def test_interlocks_are_signed_and_an_unsigned_file_may_hold_more_back_but_never_less(signed, state, key, capsys):
+    rule = "surgery_1.htg_sp > 21 forbids ahu_1.oa_f_sp > 3"
+    (signed / "interlocks.csv").write_text(f"name,rule,why\nwarm,{rule},a test\n")
+    sign(str(signed), key, "chen")
+    assert "and 1 interlocks signed by chen" in capsys.readouterr().out
+    grant(str(signed), state)
+
+    assert in_force(signed, state) == ([("warm", rule)], [])
+    more = "surgery_1.clg_sp > 30 forbids ahu_1.oa_f_sp > 5"
+    (signed / "interlocks.csv").write_text(f"name,rule\nwarm,{rule.replace('21', '29')}\nmore,{more}\n")
+    assert in_force(signed, state) == (
+        [("warm", rule), ("more", more)],
+        ["interlock 'warm' is not as signed; the signed one stays in force"],
+    )
+    with pytest.raises(errors.VerificationError, match=r"4\. points.csv, interlocks.csv"):
+        grant(str(signed), state)
+    (signed / "interlocks.csv").unlink()
+    assert in_force(signed, state)[0] == [("warm", rule)]
+
+
+def in_force(site, state):
+    config, journal = load_site(site), journal_of(site, state)
+    graph = Graph.read(config.twin_file)
+    book = read_points(config.points_file, graph.points())
+    locks, notes = interlocks_in_force(interlocks_of(config, graph, book), newest_grant(journal), book)
+    journal.close()
+    return [(lock.name, lock.rule) for lock in locks], notes
+
+
+def test_a_bad_interlock_file_is_not_signed(signed, key):
+    (signed / "interlocks.csv").write_text("name,rule\nx,surgery_1.htg_sp near 21\n")
+
+    with pytest.raises(errors.SiteError, match=r"mend first.*interlocks.csv line 2: expected"):
+        sign(str(signed), key, "chen")
+
+
+def test_a_point_is_taken_back_by_a_signature_and_the_old_file_does_not_bring_it_again(signed, state, key, capsys):
+    grant(str(signed), state)
+    before = len(effective(signed, state)[0].writable)
+    sign(str(signed), key, "chen", revoke="surgery_1.htg_sp")
+    grant(str(signed), state, revoke="surgery_1.htg_sp")
+
+    book, _ = effective(signed, state)
+    assert not book["surgery_1.htg_sp"].writable
+    assert len(book.writable) == before - 1
+    assert f"surgery_1.htg_sp is taken back by chen; {before - 1} points may still be written" in capsys.readouterr().out
+    with pytest.raises(errors.VerificationError, match=r"5\. it holds from"):
+        grant(str(signed), state)
+    sign(str(signed), key, "chen")
+    grant(str(signed), state)
+    assert effective(signed, state)[0]["surgery_1.htg_sp"].writable
+    with pytest.raises(errors.VerificationError, match=r"5\. it was signed at .*, before the grant in force"):
+        grant(str(signed), state, revoke="surgery_1.htg_sp")
+
+
+@pytest.fixture
+def two_engineers(signed, state, key, tmp_path):
+    """chen signed first, then wu, whose grant is in force; wu's key."""
+    grant(str(signed), state)
+    other = tmp_path / "wu.pem"
+    sign(str(signed), other, "wu", new_key=True)
+    sign(str(signed), key, "chen")
+    grant(str(signed), state)
+    sign(str(signed), other, "wu")
+    grant(str(signed), state)
+    return other
+
+
+def test_an_engineers_word_is_taken_back_with_all_its_points_and_its_key_never_signs_again(signed, state, key, two_engineers):
+    sign(str(signed), key, "chen", revoke="wu")
+    grant(str(signed), state, revoke="wu")
+
+    assert effective(signed, state)[0].writable == []
+    sign(str(signed), two_engineers, "wu")
+    with pytest.raises(errors.VerificationError, match=r"2\. its key was taken back"):
+        grant(str(signed), state)
+    sign(str(signed), key, "chen")
+    grant(str(signed), state)  # wu.pub still lies in keys/
+    assert effective(signed, state)[0].writable != []
+    sign(str(signed), two_engineers, "wu")
+    with pytest.raises(errors.VerificationError, match=r"2\. its key was taken back"):
+        grant(str(signed), state)
+
+
+def test_an_engineer_who_did_not_sign_the_grant_in_force_loses_only_the_key(signed, state, key, two_engineers):
+    sign(str(signed), two_engineers, "wu", revoke="chen")
+    grant(str(signed), state, revoke="chen")
+
+    assert effective(signed, state)[0].writable != []
+    sign(str(signed), two_engineers, "wu", revoke="wu")
+    with pytest.raises(errors.VerificationError, match=r"6\. wu's key is the only one that can sign"):
+        grant(str(signed), state, revoke="wu")
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "said"),
+    [
+        (lambda f, _: f.unlink(), "surgery_1.htg_sp", r"1\. cannot be read"),
+        (lambda f, other: altered(f, key=other), "surgery_1.htg_sp", r"2\. its key .* is none of the grant's"),
+        (lambda f, _: altered(f, revoke="ahu_1.fan_run"), "ahu_1.fan_run", r"3\. the signature"),
+        (lambda f, _: None, "ahu_1.fan_run", r"4\. it takes back surgery_1.htg_sp at corner_clinic"),
+        (lambda f, _: altered(f, signed="soon"), "surgery_1.htg_sp", r"1\. signed must be a time"),
+    ],
+)
+def test_a_revocation_that_does_not_hold_changes_nothing(signed, state, key, change, what, said):
+    grant(str(signed), state)
+    sign(str(signed), key, "chen", revoke="surgery_1.htg_sp")
+    change(signed / "revoke.sig", P256Signer.generate().public.text)
+
+    with pytest.raises(errors.VerificationError, match=said):
+        grant(str(signed), state, revoke=what)
+    assert effective(signed, state)[0]["surgery_1.htg_sp"].writable
+    assert [r.body["state"] for r in journal_of(signed, state).after(0, ("alarm",))] == ["raised"]
+
+
+def test_nothing_and_nobody_unknown_is_taken_back(signed, state, key):
+    sign(str(signed), key, "chen", revoke="surgery_1.htg_sp")
+    with pytest.raises(errors.VerificationError, match=r"1\. nothing is granted here.*nothing may be written"):
+        grant(str(signed), state, revoke="surgery_1.htg_sp")
+    sign(str(signed), key, "chen")
+    grant(str(signed), state)
+    sign(str(signed), key, "chen", revoke="surgery_9.htg_sp")
+    with pytest.raises(errors.VerificationError, match=r"6\. surgery_9.htg_sp is no granted point \(ahu_1.*\) and no engineer"):
+        grant(str(signed), state, revoke="surgery_9.htg_sp")
+
+
 def altered(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -221,9 +349,9 @@ def test_the_signed_bytes_are_frozen():
     """The message that an engineer signs; RFC 6979 makes the signature repeatable. Made by this product's own signer."""
     said = {"format": "wattproof site signature 1", "by": "chen", "key": "p256:00", "signed": "a", "until": "b", "digest": "c"}
 
-    assert _message(said) == (
+    assert message(said, FIELDS) == (
         b'wattproof site signature 1\n{"by": "chen", "digest": "c", "format": "wattproof site signature 1", '
         b'"key": "p256:00", "signed": "a", "until": "b"}'
     )
     signer = P256Signer.generate()
-    assert signer.sign(_message(said)) == signer.sign(_message(said))
+    assert signer.sign(message(said, FIELDS)) == signer.sign(message(said, FIELDS))

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.audit import audit_log
 from ledger.bundle import Bundle
-from ledger.custody import member_data_key
 from ledger.entry import Entry, digest
+from ledger.epochs import member_data_keys
 from ledger.errors import FormatError
 from ledger.keys import read_envelope_key
 from ledger.verify import verify_bundle
@@ -55,7 +55,7 @@ def _places_of_pieces(bundle: Bundle, content: bytes) -> dict[int, int]:
 def altered(house, tmp_path: Path) -> Callable[[Callable[[sqlite3.Connection], None]], list[tuple[str, str]]]:
     """What an audit says of the log's file after somebody with a database tool was at it."""
     house.live(2)
-    key = member_data_key(house.log, read_envelope_key(house.folder / "keys" / "owner.envelope.key"), "owner")
+    key = member_data_keys(house.log, read_envelope_key(house.folder / "keys" / "owner.envelope.key"), "owner")
     copy = sqlite3.connect(house.folder / "log.db")
     plain = sqlite3.connect(tmp_path / "plain.db")
     copy.backup(plain)
@@ -113,7 +113,7 @@ def _flipped(value: object, chance: random.Random) -> object:
 def test_a_bit_changed_in_the_file_itself_is_found_or_changes_no_value(house, tmp_path: Path, flips: int, seed: int) -> None:
     """Free space inside the pages means nothing: whatever changed a value, or hides one, is found."""
     house.live(1)
-    key = member_data_key(house.log, read_envelope_key(house.folder / "keys" / "owner.envelope.key"), "owner")
+    key = member_data_keys(house.log, read_envelope_key(house.folder / "keys" / "owner.envelope.key"), "owner")
     path = tmp_path / "copy.db"
     with sqlite3.connect(path) as copy, sqlite3.connect(house.folder / "log.db") as log:
         log.backup(copy)

@@ -6,8 +6,9 @@ import pytest
 from ledger.bundle import Bundle
 from ledger.cbor import encode
 from ledger.checkpoint import Checkpoint, NoteSignature, sign_checkpoint
-from ledger.custody import issue_gateway, make_bundle, member_data_key, revoke_device
+from ledger.custody import issue_gateway, make_bundle, revoke_device
 from ledger.entry import NO_HASH, Body, Entry, Signed, digest
+from ledger.epochs import member_data_keys
 from ledger.errors import FormatError, LedgerError, VerificationError
 from ledger.evidence import whole_bundle
 from ledger.keys import P256Signer, read_envelope_key, read_note_signer
@@ -428,7 +429,7 @@ def test_one_owner_s_keys_open_nothing_of_another_s(street) -> None:
     bobs = read_envelope_key(bob.folder / "keys" / "owner.envelope.key")
 
     with pytest.raises(LedgerError, match="another member or another group"):
-        member_data_key(ann.log, bobs, "owner")
+        member_data_keys(ann.log, bobs, "owner")
     stolen = next(row for row in ann.log.stored(0, ann.log.size()) if row.epoch)
     with pytest.raises(LedgerError, match="does not open"):
         bob.log.body(stolen)

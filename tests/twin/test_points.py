@@ -40,6 +40,17 @@ def test_a_point_may_rest_between_changes_and_keep_minimum_times(tmp_path):
         read_points(path, TWIN)
 
 
+def test_a_point_may_be_read_at_another_rate_than_its_class(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("point,rate\nz.t,Fast\nz.sp,\n", encoding="utf-8")
+    points = read_points(path, TWIN)
+
+    assert (points["z.t"].rate, points["z.sp"].rate) == ("fast", "")
+    path.write_text("point,rate\nz.t,hourly\n", encoding="utf-8")
+    with pytest.raises(SiteError, match="line 2: rate must be fast, normal, slow or empty, got 'hourly'"):
+        read_points(path, TWIN)
+
+
 @pytest.mark.parametrize(
     "brick", ["Fire_Alarm_Control_Panel", "Smoke_Detector", "Emergency_Power_Off_System_Activated_By_High_Temperature_Status", "Sprinkler"]
 )

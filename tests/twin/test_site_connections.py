@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from twin.site import Connection, CycleSettings
+from twin.site import BacnetNetwork, Connection, CycleSettings
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,20 @@ def test_a_connection_that_cannot_work_is_refused_with_what_was_expected(setting
 def test_rates_and_engine_are_held_to_what_there_is(settings, words):
     with pytest.raises(ValueError, match=words):
         CycleSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"interface": "10.0.0.5"}, "our own address with its mask"),
+        ({"interface": "eth0/24"}, "for example 10.0.0.5/24"),
+        ({"port": 70000}, "port must be 0 to 65535"),
+        ({"bbmd": "10.0.0.1"}, "bbmd must be host:port"),
+        ({"bbmd_lifetime_s": 5}, "bbmd_lifetime_s must be 30 to 65535"),
+        ({"sources": ("pump",)}, "sources must be IPv4 addresses"),
+        ({"known": ("vav-1",)}, "known must be device instances"),
+    ],
+)
+def test_a_bacnet_network_that_cannot_be_is_refused_with_what_was_expected(settings, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        BacnetNetwork(**settings)

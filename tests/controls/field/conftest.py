@@ -1,6 +1,11 @@
 """A small building on real sockets: simulated devices, a stepped clock, a journal, and somebody who wishes things."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,17 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from controls import subscriptions
 from controls.cycle import Cycle, CycleReport
 from controls.drivers import Driver
 from controls.drivers.connect import make_drivers
+from controls.scan import Scanner
+from controls.subscriptions import Subscriptions
 from simulators.design import AirHandlerDesign, Building, ZoneDesign, design_points
 from simulators.wire.devices import FieldDevices
-from twin.clock import SteppedClock
+from twin.clock import SteppedClock, wall_now
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal, Record
 from twin.points import PointBook
-from twin.site import Connection, CycleSettings, GroupMembership, Site
+from twin.site import BacnetNetwork, Connection, CycleSettings, GroupMembership, Site
 from twin.words import Authority, Binding, Image, Limits, Point, Request
 
 START = datetime(2026, 1, 12, 8, tzinfo=UTC)
@@ -61,7 +69,14 @@ def point_book(house: Building) -> PointBook:
     )
 
 
-def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: bool = True, cycle: CycleSettings = CYCLE) -> Site:
+def site_of(
+    folder: Path,
+    connections: Mapping[str, Connection],
+    *,
+    simulated: bool = True,
+    cycle: CycleSettings = CYCLE,
+    bacnet: BacnetNetwork = BacnetNetwork(),  # noqa: B008 (a frozen value)
+) -> Site:
     folder.mkdir(parents=True, exist_ok=True)
     if simulated:
         (folder / "plant.toml").write_text("")
@@ -78,12 +93,17 @@ def site_of(folder: Path, connections: Mapping[str, Connection], *, simulated: b
         GroupMembership("g", "o", "gov"),
         connections,
         cycle=cycle,
+        bacnet=bacnet,
     )
 
 
-def connections_of(book: PointBook) -> dict[str, Connection]:
+def connections_of(book: PointBook, networks: Mapping[str, str] | None = None) -> dict[str, Connection]:
+    """`networks` names the router network behind which a connection stands."""
+    behind = networks or {}
     return {
-        name: Connection("bacnet", device=1000 + n) if str(points[0].binding.address).startswith("bacnet") else Connection("modbus")
+        name: Connection("bacnet", device=1000 + n, network=behind.get(name, ""))
+        if str(points[0].binding.address).startswith("bacnet")
+        else Connection("modbus", network=behind.get(name, ""))
         for n, (name, points) in enumerate(book.by_connection().items())
         if points[0].binding
     }
@@ -183,14 +203,19 @@ def house(tmp_path: Path, settings: CycleSettings) -> MakeHouse:
 
     @asynccontextmanager
     async def make(
-        storeys: int = 1, zones: int = 2, strategies: Sequence[Wishes] = (), disturbed: Sequence[str] = ()
+        storeys: int = 1,
+        zones: int = 2,
+        strategies: Sequence[Wishes] = (),
+        disturbed: Sequence[str] = (),
+        networks: Mapping[str, str] | None = None,
+        bacnet: BacnetNetwork = BacnetNetwork(),  # noqa: B008 (a frozen value)
     ) -> AsyncIterator[House]:
         book = point_book(building(storeys, zones))
-        devices = FieldDevices(book, connections_of(book), disturbed=disturbed)
+        devices = FieldDevices(book, connections_of(book, networks), disturbed=disturbed)
         connections = await devices.start()
         journal, history = Journal(tmp_path / "journal.db"), History(tmp_path / "history.db")
         clock, wishes = SteppedClock(START), Wishes()
-        site = site_of(tmp_path / "site", connections, cycle=settings)
+        site = site_of(tmp_path / "site", connections, cycle=settings, bacnet=bacnet)
         cycle = Cycle(site, Graph.from_triples("test_house", []), book, journal, history, connections, clock, [wishes, *strategies])
         home = House(tmp_path, book, devices, connections, journal, history, clock, wishes, cycle, settings)
         await devices.schedule({p.id: p.limits.fallback for p in book.writable if p.limits})
@@ -220,5 +245,81 @@ def house_devices() -> Callable[[PointBook], AbstractAsyncContextManager[tuple[F
             yield devices, connections
         finally:
             await devices.stop()
+
+    return make
+
+
+@pytest.fixture
+def over_a_cable(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], list[str]]:
+    """Run the test's own file as asker and, with the word `devices`, as the devices at the far end of a cable; the asker's lines come back.
+
+    Each end is a network namespace with what `ours` and `theirs` set up on v0 and v1: on one machine both would share one broadcast socket.
+    The devices say `ready` and stay until their input ends.
+    """
+    if not shutil.which("unshare") or not shutil.which("ip") or subprocess.run(["unshare", "-n", "true"], check=False).returncode:
+        pytest.skip("no right to make a network namespace (unshare -n) here: discovery over a real network stays untested")
+
+    def run(ours: str, theirs: str) -> list[str]:
+        far = f'read go; ip link set lo up; ip link set v1 up; {theirs} exec "$0" "$1" devices'
+        script = (
+            f"ip link set lo up; ip link add v0 type veth peer name v1; ip link set v0 up; {ours}\n"
+            f'mkfifo go said; unshare -n sh -c \'{far}\' "$0" "$1" <go >said & exec 3>go 4<said\n'
+            "sleep 0.5; ip link set v1 netns $!; echo go >&3\n"  # unshare has made its namespace by then
+            'read ready <&4; [ "$ready" = ready ] && "$0" "$1" 3>&- 4<&-; exec 3>&-; wait'
+        )
+        child = ["unshare", "-n", "sh", "-c", script, sys.executable, str(request.path)]
+        root = Path(__file__).parents[3]
+        env = {**os.environ, "PYTHONPATH": str(root)}
+        done = subprocess.run(child, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def scanner_of() -> Callable[..., AbstractAsyncContextManager[Scanner]]:
+    """`async with scanner_of(h) as scanner`: our own drivers for a house's devices, without a cycle; `engine` is the BACnet one."""
+
+    @asynccontextmanager
+    async def make(h: House, engine: str = "fast") -> AsyncIterator[Scanner]:
+        drivers = make_drivers(h.book, h.connections, engine)
+        await asyncio.gather(*[d.open() for d in drivers.values()])
+        scanner = Scanner(h.book, drivers)
+        try:
+            yield scanner
+        finally:
+            await scanner.close()
+            await asyncio.gather(*[d.close() for d in drivers.values()])
+
+    return make
+
+
+@pytest.fixture
+def subscribed(scanner_of, monkeypatch) -> Callable[..., AbstractAsyncContextManager[Scanner]]:
+    """As `scanner_of`, with subscriptions that are tended often: a test has no seconds."""
+    monkeypatch.setattr(subscriptions, "TICK_S", 0.05)
+
+    @asynccontextmanager
+    async def make(h: House, engine: str = "fast") -> AsyncIterator[Scanner]:
+        async with scanner_of(h, engine) as scanner:
+            task = asyncio.create_task(Subscriptions(scanner, wall_now).run())
+            try:
+                yield scanner
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    return make
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """`await until(condition)`: as soon as it is true; the deadline catches what never comes."""
+
+    async def make(true: Callable[[], bool], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
+            while not true():
+                await asyncio.sleep(0.02)
 
     return make

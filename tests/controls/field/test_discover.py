@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -147,6 +147,41 @@ def test_the_command_prints_the_keys_of_the_design_and_keeps_the_scan(
     assert {"devices", "matched", "review"} <= printed.keys()
     assert sum("answer" in p or "connect" in p.lower() for p in printed["problems"]) >= 2
     assert read_scan(tmp_path / "state" / "sites" / "corner_clinic" / "scan.json").problems == tuple(printed["problems"])
+
+
+def test_every_row_of_the_printed_object_has_its_keys(clinic: Path, tmp_path: Path) -> None:
+    """The devices answer; one sensor and one actuator have lost their rows, so that all lists have something to say."""
+    site = load_site(clinic)
+    whole = read_points(site.points_file, Graph.read(site.twin_file).points())
+    sheet = [line for line in site.points_file.read_text().splitlines() if not line.startswith(("surgery_1.zn_t,", "ahu_1.fan_run,"))]
+    site.points_file.write_text("\n".join(sheet) + "\n")
+    unsaid = re.sub(r"site:(surgery_1\.zn_t|ahu_1\.fan_run)-address a .*? \.\n", "", site.twin_file.read_text(), flags=re.DOTALL)
+    site.twin_file.write_text(unsaid)
+    state = tmp_path / "state" / "sites" / "corner_clinic"
+    state.mkdir(parents=True)
+    app = typer.Typer()
+    app.command()(discover_)
+
+    async def run() -> str:
+        devices = FieldDevices(whole, site.connections)
+        running = await devices.start()
+        (state / "connections.json").write_text(json.dumps({name: asdict(settings) for name, settings in running.items()}))
+        try:
+            await devices.publish({p.id: 21.5 for p in whole.bound if not p.writable and not p.id.endswith(("record", "level_now"))}, AT)
+            result = await asyncio.to_thread(CliRunner().invoke, app, [str(clinic), "--json"], catch_exceptions=False)
+            return result.stdout
+        finally:
+            await devices.stop()
+
+    printed = json.loads(asyncio.run(run()))
+
+    assert list(printed) == ["devices", "matched", "review", "objects_left", "points_left", "problems"]
+    assert {tuple(row) for row in printed["devices"]} == {("protocol", "address", "id", "name", "points")}
+    assert {tuple(row) for row in printed["matched"]} == {("address", "point", "confidence", "by")}
+    assert {tuple(row) for row in printed["review"]} == {("address", "point", "confidence", "why", "evidence")}
+    assert {row["by"] for row in printed["matched"]} == {"address", "scan"}
+    assert sum(row["points"] for row in printed["devices"]) > 54
+    assert all(isinstance(text, str) for name in ("objects_left", "points_left", "problems") for text in printed[name])
 
 
 def test_a_network_that_is_none_is_refused_in_one_line() -> None:

@@ -33,8 +33,7 @@ def office(tmp_path, book, graph):
         await devices.publish({p.id: 21.5 for p in book.bound if not p.writable and not p.id.endswith(("record", "level_now"))}, AT)
         folder, state = _folder(tmp_path, book, graph, ports), tmp_path / "state"
         if commissioned:
-            sign(str(folder), tmp_path / "engineer.pem", "chen", new_key=True, days=9)
-            grant(str(folder), str(state))
+            commission(tmp_path, new_key=True)
 
         async def ask(command, *words):
             return await asyncio.to_thread(_inside, command, str(folder), *words, "--state", str(state))
@@ -48,6 +47,7 @@ def office(tmp_path, book, graph):
             if controller:
                 await _until(lambda: len(journal.after(0, ("readings",))) > 0)
             yield ask, devices, journal
+            assert controller is None or controller.returncode is None, await controller.communicate()
         finally:
             if controller:
                 controller.terminate()
@@ -55,6 +55,20 @@ def office(tmp_path, book, graph):
             await devices.stop()
 
     return make
+
+
+def commission(tmp_path, *, new_key=False, revoke=""):
+    """What an engineer does at the house: sign and grant, or take back."""
+    folder, key, state = str(tmp_path / "house"), tmp_path / "engineer.pem", str(tmp_path / "state")
+    sign(folder, key, "chen", new_key=new_key, days=9, revoke=revoke)
+    grant(folder, state, revoke=revoke)
+
+
+async def edit(tmp_path, file, old, new):
+    path = tmp_path / "house" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
 
 
 def _connection(name, number, points):
@@ -182,5 +196,69 @@ def test_a_site_that_nobody_signed_refuses_and_says_how_to_commission_it(office)
             code, _, _ = await ask("read", TEMPERATURE)
             assert code == 0
             assert devices.log == []
+
+    asyncio.run(story())
+
+
+def test_a_running_controller_takes_up_a_grant_and_lets_go_of_what_is_taken_back(office, tmp_path):
+    async def story():
+        async with office(commissioned=False) as (ask, devices, journal):
+            code, _, err = await ask("write", SETPOINT, "22", "--why", "w")
+            assert (code, "never commissioned" in err) == (1, True)
+            await asyncio.to_thread(commission, tmp_path, new_key=True)
+            code, out, err = await ask("write", SETPOINT, "22", "--why", "a guest is cold", "--by", "ann")
+            assert code == 0, out + err
+            assert (await devices.held())[SETPOINT] == 22.0
+            _, out, _ = await ask("read", SETPOINT, SENSOR)
+            assert "; may be written 12 to 24, granted by chen until " in out.splitlines()[0]
+            assert out.splitlines()[1].endswith("; only read")
+
+            await asyncio.to_thread(commission, tmp_path, revoke=SETPOINT)
+            await _until(lambda: any(r.body["value"] is None for r in journal.after(0, ("command",)) if r.body["point"] == SETPOINT))
+            await _until(
+                lambda: [r.body["result"] for r in journal.after(0, ("outcome",)) if r.body["point"] == SETPOINT][-2:] == ["applied"] * 2
+            )
+            assert (await devices.held())[SETPOINT] == 20.0
+            refused = [r.body["refused_because"] for r in journal.after(0, ("refusal",)) if r.body["by"] == "ann"]
+            assert "not writable" in refused[-1]
+            code, _, err = await ask("write", SETPOINT, "22", "--why", "w")
+            assert (code, "not writable" in err) == (1, True)
+
+    asyncio.run(story())
+
+
+def test_a_wider_envelope_counts_at_once_and_what_is_held_goes_on(office, tmp_path):
+    async def story():
+        async with office() as (ask, devices, journal):
+            assert (await ask("write", SETPOINT, "22", "--why", "a guest is cold"))[0] == 0
+            assert (await ask("write", "core_1.min_flow", "3", "--why", "w"))[0] != 0
+            await edit(
+                tmp_path,
+                "points.csv",
+                'core_1.min_flow,"bacnet:floor_1/analog-output,1",1.0,yes,5.0',
+                'core_1.min_flow,"bacnet:floor_1/analog-output,1",1.0,yes,2.0',
+            )
+            await asyncio.to_thread(commission, tmp_path)
+            code, out, err = await ask("write", "core_1.min_flow", "3", "--why", "w")
+            assert code == 0, out + err
+            held = await devices.held()
+            assert (held[SETPOINT], held["core_1.min_flow"]) == (22.0, 3.0)
+            assert [w.value for w in devices.log if w.point == SETPOINT] == [22.0]
+            assert journal.after(0, ("release",)) == []
+
+    asyncio.run(story())
+
+
+def test_a_grant_over_files_that_lead_elsewhere_begins_anew_in_the_same_process_and_overrides_come_back(office, tmp_path):
+    async def story():
+        async with office() as (ask, devices, journal):
+            assert (await ask("write", SETPOINT, "22", "--why", "a guest is cold", "--by", "ann"))[0] == 0
+            await edit(tmp_path, "points.csv", f'{SENSOR},"bacnet:floor_1/analog-input,1"', f'{SENSOR},"bacnet:floor_1/analog-input,77"')
+            await asyncio.to_thread(commission, tmp_path)
+            await _until(lambda: len(journal.after(0, ("release",))) == 1)
+            await _until(lambda: [r.body["value"] for r in journal.after(0, ("command",)) if r.body["by"] == "ann"] == [22.0, 22.0])
+            last = journal.after(0, ("command",))[-1].body["id"]
+            await _until(lambda: last in {r.body["command"] for r in journal.after(0, ("outcome",))})
+            assert (await devices.held())[SETPOINT] == 22.0
 
     asyncio.run(story())

@@ -126,8 +126,8 @@ def staged(house) -> Callable[..., AbstractAsyncContextManager[Stage]]:
     """`async with staged("floor_1") as s`: the house with an interposer before each named device."""
 
     @asynccontextmanager
-    async def make(*disturbed: str, storeys: int = 1, zones: int = 2) -> AsyncIterator[Stage]:
-        async with house(storeys, zones, disturbed=disturbed) as h:
+    async def make(*disturbed: str, storeys: int = 1, zones: int = 2, **more) -> AsyncIterator[Stage]:
+        async with house(storeys, zones, disturbed=disturbed, **more) as h:
             yield Stage(h)
 
     return make
