@@ -125,6 +125,11 @@ class Cycle:
         """The points we hold now."""
         return self._holding.leases
 
+    @property
+    def dropped(self) -> int:
+        """Values between cycles that found no room so far."""
+        return self._poller.dropped if self._poller else 0
+
     async def open(self) -> None:
         """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
         await self._strangers.open()
@@ -295,7 +300,7 @@ class Cycle:
             refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
             conflicts=sorted(self._holding.conflicts), held=len(self.held),
             overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s,
-            polls_late=self._poller.overruns if self._poller else 0, dropped=self._poller.dropped if self._poller else 0,
+            polls_late=self._poller.overruns if self._poller else 0, dropped=self.dropped,
             parts_s=parts.parts_s,
         )  # fmt: skip
 

@@ -1,12 +1,12 @@
 """Figures of the field bus: how fast points are read and commands acknowledged, with other clients asked the same in the same run."""
 
 import asyncio
-import gc
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from controls.collecting import settle
 from controls.drivers.bacnet import BacnetDriver
 from controls.drivers.connect import make_drivers
 from controls.drivers.lanes import Traffic
@@ -33,7 +33,7 @@ BLOCK = 125
 
 async def reading_figures() -> list[Figure]:
     """All of them; a minute."""
-    gc.freeze()  # as `wattproof run` does
+    settle()  # as `wattproof run` does
     return [*await _throughput(), *await _building(), *await _silent_devices(), *await _registers()]
 
 
