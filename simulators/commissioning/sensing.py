@@ -12,7 +12,7 @@ PLAUSIBLE_C = (-10.0, 55.0)  # of a room
 FROZEN = 1e-6
 HOT_C = 48.0  # no room is so warm for days: somebody reads Fahrenheit
 SWAP_MARGIN = 0.25  # another zone's code must fit so much better than the own
-DRIFT_K, EXPLAINED = 1.3, 0.5
+DRIFT_K, EXPLAINED = 1.8, 0.6
 CO2_PPM = 130.0
 
 
