@@ -11,8 +11,7 @@ from controls.drivers.connect import make_drivers
 from controls.drivers.secure_hub import SecureHub
 from ledger.tls import SiteAuthority
 from simulators.wire.devices import FieldDevices
-from simulators.wire.hub_interposer import HubInterposer
-from simulators.wire.secure_device import HubSide, SecureDevice
+from simulators.wire.secure_device import HubInterposer, HubSide, SecureDevice
 from twin.addresses import parse_address
 from twin.clock import wall_now
 from twin.errors import SiteError, WireError
