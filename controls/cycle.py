@@ -19,7 +19,7 @@ from controls.drivers.direct import DirectDevices, direct_drivers
 from controls.drivers.papers import papers_of
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
-from controls.interlocks import interlocked, moved
+from controls.interlocks import interlocked, moved, waits
 from controls.leases import Lease, Leases
 from controls.polling import Poller
 from controls.rights import Entitled, Rights
@@ -125,6 +125,11 @@ class Cycle:
         """The points we hold now."""
         return self._holding.leases
 
+    @property
+    def dropped(self) -> int:
+        """Values between cycles that found no room so far."""
+        return self._poller.dropped if self._poller else 0
+
     async def open(self) -> None:
         """Open the drivers, take fingerprints, and give back what an earlier life left held, before anything is read."""
         await self._strangers.open()
@@ -158,6 +163,8 @@ class Cycle:
             ruling = interlocked(ruling, self.held, image, self._interlocks)
             parts.end("think")
             ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
+            if any(waits(refusal) for refusal in ruling.refusals):
+                self.asked.set()  # once: what stood in the way is let go in this cycle
             ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
             parts.end("act")
             return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
@@ -223,6 +230,8 @@ class Cycle:
         for point in news.let_go:
             if point in self.held:
                 self._holding.leases.end(point, now)
+        if news.asked:
+            self._refused = set()  # whoever asks again is answered again
         if news.unreadable:
             self.journal.append(
                 Record("refusal", now, {"point": point, "by": by, "why": "", "refused_because": because})
@@ -291,7 +300,7 @@ class Cycle:
             refusals=len(ruling.refusals), released=released, records=len(scan.records), lost=sorted(self._roll.lost),
             conflicts=sorted(self._holding.conflicts), held=len(self.held),
             overrun=not self.site.simulated and duration_s > self.site.cycle.step_s, duration_s=duration_s,
-            polls_late=self._poller.overruns if self._poller else 0, dropped=self._poller.dropped if self._poller else 0,
+            polls_late=self._poller.overruns if self._poller else 0, dropped=self.dropped,
             parts_s=parts.parts_s,
         )  # fmt: skip
 

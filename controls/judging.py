@@ -24,6 +24,9 @@ class Plausible:
     frozen: timedelta | None = None  # the same to the last digit for longer than this: a sensor that hangs
 
 
+UNLIMITED = Plausible()
+
+
 class Judge:
     """Judges values one after the other; remembers what each point showed last, and since when."""
 
@@ -34,21 +37,24 @@ class Judge:
         """A reading from an answered sample. A step is doubted once: if the next value agrees, it was real."""
         if sample.quality is not Quality.GOOD or sample.value is None:
             return Reading(sample.point, at, sample.value, sample.quality, sample.reason)
-        able = plausible(brick)
-        value, since, seen = self._shown.get(sample.point, (sample.value, at, at))
-        self._shown[sample.point] = (sample.value, since if value == sample.value else at, at)
-        if (
-            not able.low <= sample.value <= able.high
-            or abs(sample.value - value) > able.step_per_min * max(1.0, (at - seen) / MINUTE)
-            or (able.frozen and value == sample.value and at - since > able.frozen)
-        ):
-            return Reading(sample.point, at, sample.value, Quality.UNCERTAIN, Reason.IMPLAUSIBLE)
-        return Reading(sample.point, at, sample.value)
+        able, new = plausible(brick), sample.value
+        old, since, seen = self._shown.get(sample.point, (new, at, at))
+        self._shown[sample.point] = (new, since if new == old else at, at)
+        if able is UNLIMITED or (able.low <= new <= able.high and not _doubtful(able, old, new, seen=seen, since=since, at=at)):
+            return Reading(sample.point, at, new)
+        return Reading(sample.point, at, new, Quality.UNCERTAIN, Reason.IMPLAUSIBLE)
+
+
+def _doubtful(able: Plausible, old: float, new: float, *, seen: datetime, since: datetime, at: datetime) -> bool:
+    """Whether it hangs, or has changed faster than such a thing can."""
+    if new == old:
+        return able.frozen is not None and at - since > able.frozen
+    return abs(new - old) > able.step_per_min * max(1.0, (at - seen) / MINUTE)
 
 
 def plausible(brick: str) -> Plausible:
     """What a point of this Brick class can show; everything, if plausible.csv does not know the class."""
-    return _table().get(brick, Plausible())
+    return _table().get(brick, UNLIMITED)
 
 
 @cache

@@ -51,3 +51,8 @@ def monotonic_s() -> float:
 def cpu_s() -> float:
     """Processor time that this process has used, all its threads, in seconds."""
     return time.process_time()
+
+
+def thread_cpu_s() -> float:
+    """Processor time that this thread alone has used, in seconds."""
+    return time.thread_time()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,33 +30,46 @@ class Scene:
     points: tuple[Point, ...]
 
 
-@dataclass
 class Wire:
-    """Where the simulated devices listen; `told` is how many notifications the flooding one has sent, once the wire is closed."""
+    """Simulated devices in a process of their own, and where they listen."""
 
-    bacnet: Sequence[int]
-    modbus: Sequence[int]
-    told: list[int] = field(default_factory=list)
+    def __init__(self, load: Load) -> None:
+        command = [sys.executable, "-m", "simulators.wire.replay"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own module)
+        self._told = 0
+        self._load = load
+        self.bacnet: Sequence[int] = ()
+        self.modbus: Sequence[int] = ()
+
+    async def start(self) -> None:
+        """Wait until they listen."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(self._load.text() + "\n")
+        self._process.stdin.flush()
+        ports = json.loads(await asyncio.to_thread(self._process.stdout.readline))
+        self.bacnet, self.modbus = ports["bacnet"], ports["modbus"]
+
+    async def end(self) -> int:
+        """Take them off the wire; how many changes of value the flooding one has told."""
+        assert self._process.stdin
+        assert self._process.stdout
+        if self._process.poll() is None:
+            self._process.stdin.close()
+            self._told = int(await asyncio.to_thread(self._process.stdout.readline) or 0)
+            await asyncio.to_thread(self._process.wait)
+        return self._told
 
 
 @asynccontextmanager
 async def devices(load: Load) -> AsyncIterator[Wire]:
-    """BACnet and Modbus ports of simulated devices in a process of their own."""
-    command = [sys.executable, "-m", "simulators.wire.replay"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own module)
-    assert process.stdin
-    assert process.stdout
+    """Devices that answer meanwhile."""
+    wire = Wire(load)
     try:
-        process.stdin.write(load.text() + "\n")
-        process.stdin.flush()
-        ports = json.loads(await asyncio.to_thread(process.stdout.readline))
-        wire = Wire(ports["bacnet"], ports["modbus"])
+        await wire.start()
         yield wire
-        process.stdin.close()
-        wire.told.append(int(await asyncio.to_thread(process.stdout.readline) or 0))
     finally:
-        process.stdin.close()
-        await asyncio.to_thread(process.wait)
+        await wire.end()
 
 
 @asynccontextmanager

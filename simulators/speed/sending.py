@@ -10,13 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from controls.arbiter import PRIORITY
+from controls.collecting import settle
 from controls.cycle import Cycle
 from controls.drivers import WireTimeout
 from controls.tasks import end_tasks
 from simulators.speed.figures import Figure
 from simulators.speed.scenes import EACH, Mover, Scene, Wire, devices, drivers_to, p99, point, scanning, site_of, timed_ms
 from simulators.wire.replay import Load
-from twin.clock import WallClock, monotonic_s, wall_now
+from twin.clock import WallClock, monotonic_s, thread_cpu_s, wall_now
 from twin.graph import Graph
 from twin.history import History
 from twin.journal import Journal
@@ -30,8 +31,9 @@ EVERY_S = 0.5  # how often each device's points are read while commands go out: 
 COMMANDS = 300
 DEVICES_OF_PEER = 10  # with all hundred, bacpypes3 loses answers and its figure means nothing
 HELD = 20  # points that the gateway holds while one of them moves
-STEPS = 40
-FLOODED_STEPS = 120
+STEPS = 30
+FLOODED_STEPS = 60
+DRAIN_S = 2.0  # what the last turn of polling brought is in the history by then
 FLOOD = 10_000  # changes of value a second
 TICK_S = 0.001
 TOLD_CLASS = "Supply_Air_Static_Pressure_Sensor"  # fast, so its device is asked to tell its changes
@@ -77,8 +79,8 @@ async def _journalled() -> list[Figure]:
         seen = await _gateway(wire, points=100, steps=STEPS)
     return [
         Figure("command with journal and read-back, 10,000 points polled, p50", statistics.median(seen.acted_ms), "ms", 100),
-        Figure("command with journal and read-back, 10,000 points polled, p99", p99(seen.acted_ms), "ms", 100),
-        Figure("... and the longest stall of the gateway's loop meanwhile", seen.stall_ms, "ms", 100),
+        Figure(f"command with journal and read-back, 10,000 points polled, worst of {STEPS}", max(seen.acted_ms), "ms", 100),
+        Figure("... and the longest piece of work in one go on the gateway's loop, CPU time", seen.stall_ms, "ms", 50),
     ]
 
 
@@ -86,11 +88,11 @@ async def _flooded() -> list[Figure]:
     """One device tells 10,000 changes a second while the others are polled and commanded."""
     async with devices(Load(devices=HELD, points=EACH, flood=FLOOD)) as wire:
         seen = await _gateway(wire, points=EACH, steps=FLOODED_STEPS, told=TOLD_CLASS)
-    rate = wire.told[0] / seen.seconds
-    lost = 100 * max(0, wire.told[0] - seen.kept - seen.dropped) / max(1, wire.told[0])
+    rate = seen.told / seen.seconds
+    lost = 100 * max(0, seen.told - seen.kept - seen.dropped) / max(1, seen.told)
     return [
         Figure("change-of-value flood: told a second", rate, "", FLOOD * 0.95, more_is_better=True),
-        Figure("... command with journal and read-back, p99", p99(seen.acted_ms), "ms", 100),
+        Figure(f"... command with journal and read-back, worst of {FLOODED_STEPS}", max(seen.acted_ms), "ms", 100),
         Figure("... memory grown, the history's cache and 100,000 kept readings included", seen.grown_mb, "MB", 100),
         Figure("... changes neither kept nor counted as dropped", lost, "%", 1.0),
     ]
@@ -105,6 +107,7 @@ class Seen:
     seconds: float = 0.0
     grown_mb: float = 0.0
     kept: int = 0  # readings of the first point in the history
+    told: int = 0  # changes that the flooding device sent
     dropped: int = 0
 
 
@@ -124,16 +127,17 @@ async def _gateway(wire: Wire, *, points: int, steps: int, told: str = "") -> Se
         site = site_of(state, connections, CycleSettings(step_s=600, fast_s=1, normal_s=1, slow_s=1))
         cycle = Cycle(site, Graph.from_triples("load", []), book, journal, history, connections, WallClock(), [Mover([p.id for p in held])])
         try:
-            return await _run(cycle, steps)
+            return await _run(cycle, wire, steps)
         finally:
             await cycle.close()
             history.close()
             journal.close()
 
 
-async def _run(cycle: Cycle, steps: int) -> Seen:
+async def _run(cycle: Cycle, wire: Wire, steps: int) -> Seen:
     seen = Seen()
     await cycle.open()
+    settle()  # as `wattproof run` does
     await cycle.step()  # takes the points over, which needs one more look at each
     beside = [asyncio.create_task(cycle.watch()), asyncio.create_task(_feel_stalls(seen))]
     before_mb, begun = _memory_mb(), monotonic_s()
@@ -142,20 +146,24 @@ async def _run(cycle: Cycle, steps: int) -> Seen:
         seen.acted_ms.append(1000 * report.parts_s["act"])
         await asyncio.sleep(0.05)
     seen.seconds, seen.grown_mb = monotonic_s() - begun, max(0.0, _memory_mb() - before_mb)
+    seen.told = await wire.end()  # the devices are gone from here on, and what they told is on its way
+    await asyncio.sleep(DRAIN_S)
     await end_tasks(beside)
     start = wall_now() - timedelta(seconds=2 * seen.seconds)
     seen.kept = len(cycle.history.series(cycle.book.bound[0].id, start, wall_now()))
-    seen.dropped = report.dropped
+    seen.dropped = cycle.dropped
     return seen
 
 
 async def _feel_stalls(seen: Seen) -> None:
-    """The longest time for which nothing else came to its turn."""
+    """The most processor time that the loop used before anything else came to its turn: what others do on this machine does not count."""
     while True:
-        begun = monotonic_s()
+        begun = thread_cpu_s()
         await asyncio.sleep(TICK_S)
-        seen.stall_ms = max(seen.stall_ms, 1000 * (monotonic_s() - begun - TICK_S))
+        seen.stall_ms = max(seen.stall_ms, 1000 * (thread_cpu_s() - begun))
 
 
 def _memory_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """What this process holds now, not its peak."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20

@@ -26,6 +26,14 @@ def test_every_row_has_a_measured_value_its_unit_and_its_target(only: str, rows:
     assert all(row["value"] > 0 and row["unit"] and row["holds"] == (row["value"] <= row["target"]) for row in found)
 
 
+def test_a_lying_device_is_believed_in_nothing_and_mutated_frames_break_nothing() -> None:
+    found = {row["name"]: row for row in json.loads(table("--only", "mutated", "--mutated", "1000").stdout)["rows"]}
+
+    never = [name for name in found if "believed" in name or "crashes" in name]
+    assert len(never) == 3
+    assert [found[name]["value"] for name in never] == [0, 0, 0]
+
+
 def test_a_title_that_no_measurement_has_is_said_with_those_there_are() -> None:
     done = table("--only", "warp drive")
 
