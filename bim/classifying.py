@@ -21,6 +21,7 @@ _CONTROL_CLASSES = (
     "brick:Point", "brick:Sensor_Equipment", "brick:Controller", "brick:Thermostat", "brick:Fire_Safety_Equipment",
     "brick:Security_Equipment", "brick:Weather_Station", "brick:Interface", "brick:Gateway", "tw:Actuator", "tw:Gas_Detection_Panel",
 )  # fmt: skip
+_METERING = ("brick:Meter", "brick:Energy_Sensor", "brick:Power_Sensor", "brick:Usage_Sensor")  # nothing to write, whatever its name
 REVIEW_BELOW = 0.6  # a weak row, an ambiguous name, contradicting evidence or nothing at all: a person must look
 
 
@@ -258,7 +259,8 @@ def _protection(element: Element, name: str = "") -> str:
     for rule in tables.protected_rules():
         if rule.words is None and rule.ifc_class in classes and rule.predefined in values:
             return rule.reason
-    if reason := protected_by_name(spoken(element)):
+    only_counts = any(brick().is_a(name, top) for top in _METERING)  # "EM light" is then the energy meter of the lamps
+    if not only_counts and (reason := protected_by_name(spoken(element))):
         return reason
     return by_class(name) if name else ""
 

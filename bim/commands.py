@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,8 @@ from twin.shapes import validate
 from twin.site import Site, find_site, load_site, state_root
 from twin.state import StateFolder
 from twin.words import slug
+
+_FINDINGS_SHOWN = 10  # in a terminal
 
 
 def import_(
@@ -53,11 +55,12 @@ def _adopt(model: Path, out: Path, as_json: bool) -> None:
     """A Brick model that somebody else made becomes a twin: twin.ttl, and what was put right on the way."""
     adopted = adopt(model, slug(out.resolve().name))
     findings = validate(adopted.graph)
-    counts = {
+    counts: dict[str, Any] = {
         "site": adopted.graph.site,
         "points": len(adopted.graph.points()),
         "equipment": len(adopted.graph.ask("equipment")),
         "violations": len(findings),
+        "findings": [f"{f.node}, {f.rule}: {f.message}" for f in findings],
         "notes": list(adopted.notes),
     }
     adopted.graph.write(out / "twin.ttl", [f"adopted from {model.name} sha256 {hashlib.sha256(model.read_bytes()).hexdigest()}"])
@@ -65,6 +68,10 @@ def _adopt(model: Path, out: Path, as_json: bool) -> None:
         print(json.dumps(counts, ensure_ascii=False))
         return
     print(f"{counts['site']}: {counts['equipment']} pieces of equipment, {counts['points']} points, {counts['violations']} rule violations")
+    for finding in counts["findings"][:_FINDINGS_SHOWN]:
+        print(f"  violation: {finding}", file=sys.stderr)
+    if len(findings) > _FINDINGS_SHOWN:
+        print(f"  and {len(findings) - _FINDINGS_SHOWN} more; --json prints all", file=sys.stderr)
     for note in adopted.notes:
         print(f"  note: {note}", file=sys.stderr)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bim.classifying import CONFIDENCE_STATED, Classified, Coverage, ifc_type
 from bim.inventory import Element, Place, Ref
 from bim.placing import Placement
 from bim.points import FoundPoint
+from bim.ratings import Rating
 from twin.graph import Text, Triple, brick
 from twin.own_classes import declaration
 
@@ -90,6 +92,18 @@ def position_triple(key: str, element: Element) -> Iterator[Triple]:
         yield f"site:{key}", "tw:position", Text(" ".join(f"{v + 0.0:.2f}" for v in (round(x, 2) for x in element.position)))
 
 
+def rating_triples(key: str, ratings: Sequence[Rating]) -> Iterator[Triple]:
+    """What the equipment is rated for, in SI units; a node for each property."""
+    for n, rating in enumerate(ratings, 1):
+        node = f"site:{key}-rating-{n}"
+        yield f"site:{key}", "tw:rating", node
+        yield node, "tw:property", Text(rating.name)
+        yield node, "tw:set", Text(rating.pset)
+        yield node, "tw:value", _significant(rating.value)
+        yield node, "brick:hasUnit", f"unit:{rating.unit}"
+        yield f"unit:{rating.unit}", "rdf:type", "qudt:Unit"
+
+
 def point_triples(point: FoundPoint, verdict: Classified | None, key: str, owner: str | None) -> Iterator[Triple]:
     """A point, its unit, its owner and its address."""
     node = f"site:{key}"
@@ -171,6 +185,11 @@ def _evidence(node: str, verdict: Classified) -> Iterator[Triple]:
 
 def _number(value: float) -> Text:
     return Text(f"{value:.4f}".rstrip("0").rstrip("."), number=True)
+
+
+def _significant(value: float) -> Text:
+    """Six digits count: what a conversion adds behind them says nothing."""
+    return Text(format(Decimal(f"{value:.6g}"), "f"), number=True)
 
 
 def _device_key(connection: str) -> str:

@@ -92,6 +92,7 @@ class Inventory:
     serves: dict[Ref, list[Ref]] = field(default_factory=dict)  # element or system -> rooms, zones or buildings it serves
     storey_of: dict[Ref, Ref] = field(default_factory=dict)  # any place -> its storey
     notes: list[str] = field(default_factory=list)  # what was missing in a model and assumed
+    sets: dict[Ref, list[int]] = field(default_factory=dict)  # anything -> entity numbers of its property sets, its own before its type's
     damaged: int = 0  # relations that point nowhere and placements that are none
 
 
@@ -137,6 +138,7 @@ class _Reading:
         self.stated: dict[int, str] = {}
         self.placements = Placements(self.scale_m)
         self.host: dict[int, int] = {}
+        self.sets_of_types: dict[int, list[int]] = {}
 
     def run(self) -> None:
         projects = self.file.by_type("IfcProject")
@@ -155,6 +157,8 @@ class _Reading:
         self._groups()
         self._controls()
         self.out.damaged += self.placements.damaged
+        for item, numbers in self.sets_of_types.items():
+            self.out.sets.setdefault((self.number, item), []).extend(numbers)
 
     def _ref(self, entity: Any) -> Ref:
         return self.number, int(entity.id())
@@ -194,6 +198,8 @@ class _Reading:
             for definition in getattr(kind, "HasPropertySets", None) or ():
                 if is_entity(definition) and definition.is_a("IfcPropertySet"):
                     self.hints.property_set(kind.id(), definition)
+                    for item in items:
+                        self.sets_of_types.setdefault(item.id(), []).append(definition.id())
         for definition, items in self._relations("IfcRelDefinesByProperties", "RelatingPropertyDefinition", "RelatedObjects"):
             for item in items:
                 self._property_set(item.id(), definition)
@@ -208,6 +214,7 @@ class _Reading:
             self.psets.setdefault(item, []).append(read_address(name, values))
         elif kind == "IfcPropertySet":
             self.hints.property_set(item, definition)
+            self.out.sets.setdefault((self.number, item), []).append(definition.id())
         elif kind == "IfcElementQuantity":
             self.quantities.setdefault(item, {}).update(self.units.measures(definition))
 

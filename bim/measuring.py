@@ -17,7 +17,7 @@ class Units:
     """Factors from a model's units to metres, square metres and cubic metres; `notes` says what was missing and assumed."""
 
     def __init__(self, file: Any) -> None:
-        stated = {unit.UnitType: unit for unit in _assigned(file) if getattr(unit, "UnitType", None) in _NAMES}
+        stated = {unit.UnitType: unit for unit in assigned_units(file) if getattr(unit, "UnitType", None) in _NAMES}
         self.notes: list[str] = []
         length = _factor(stated.get("LENGTHUNIT"))
         if length is None:
@@ -47,7 +47,8 @@ class Units:
         return factor
 
 
-def _assigned(file: Any) -> Iterator[Any]:
+def assigned_units(file: Any) -> Iterator[Any]:
+    """The units that a model assigns to its project."""
     for assignment in file.by_type("IfcUnitAssignment")[:1]:
         yield from (unit for unit in assignment.Units or () if hasattr(unit, "is_a"))
 

@@ -50,7 +50,7 @@ def open_model(path: Path) -> Model:
         file = ifcopenshell.open(str(path))
         file.by_type("IfcProject")
     except (ifcopenshell.Error, ifcopenshell.SchemaError, RuntimeError, ValueError, OSError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200].removesuffix(", check logs")  # the library's own, which nobody here can look into
         raise ModelError(f"{path}: not readable as IFC ({reason}); {_EXPORT}") from None
     if not file.by_type("IfcProject"):
         raise ModelError(f"{path}: no IfcProject in it, so it is no building model; {_EXPORT}")

@@ -17,6 +17,7 @@ from bim.moves import Move, read_frame
 from bim.opening import Model
 from bim.placing import Placement
 from bim.points import FoundPoint, find_points
+from bim.ratings import Rating, ratings_of
 from bim.review import Decision, Decisions, decided
 from bim.rooms import RoomShape, room_shapes
 from bim.serving import Building, Serving, served_zones
@@ -50,6 +51,7 @@ class ReadModels:
     notes: Sequence[str] = ()  # what reading found that a person should know
     marks: Mapping[Ref, str] = field(default_factory=dict)  # element -> what it is known by from import to import
     unresolved: Sequence[str] = ()  # decisions that name a room or zone which no model holds
+    ratings: Mapping[Ref, Sequence[Rating]] = field(default_factory=dict)  # of equipment
     voids: Mapping[Ref, BaseGeometry] = field(default_factory=dict)  # what of a room's floor is open
     moves: Mapping[int, Move] = field(default_factory=dict)  # of the files that were moved to lie with the others
 
@@ -115,6 +117,7 @@ class ReadModels:
             yield from emitting.equipment_triples(element, self.classes[ref], key, location, placement)
             yield from origin.reference(key, ref, element.global_id, element.name, self.marks.get(ref, ""))
             yield from emitting.position_triple(key, element)
+            yield from emitting.rating_triples(key, self.ratings.get(ref, ()))
         buildings = [ref for ref, place in self.places.items() if place.kind == "building"]
         if len(buildings) == 1:
             meters = [(self.keys[ref], self.classes[ref].brick) for ref in self.equipment]
@@ -165,7 +168,8 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
     systems = [g for g in inventory.groups if g not in zones]
     traced = trace(inventory, {ref: classes[ref].brick for ref in equipment}, systems)
     keys = mint_keys([*_named(inventory, places, rooms, equipment, points), *(_named_group(g) for g in inventory.groups)], earlier_keys)
-    notes = [*federation.notes, *measured.notes()]
+    ratings, unrated = ratings_of(models, inventory, equipment)
+    notes = [*federation.notes, *measured.notes(), *unrated]
     reading = ReadModels(
         inventory, same, places, rooms, shapes, classes, placements, points, equipment, zones, systems, traced, (), keys, notes, marks
     )
@@ -175,7 +179,9 @@ def read_models(models: Sequence[Model], earlier_keys: Mapping[str, str], decisi
         {ref: classes[ref].brick for ref in equipment}, building, [*(g for g in zones if group_class(g) == "rec:HVACZone"), *systems]
     )
     voids = floor_voids(models, around.shapes, federation.moves)
-    return replace(reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved, voids=voids, moves=federation.moves)
+    return replace(
+        reading, serving=by_hand.servings(serving), unresolved=by_hand.unresolved, voids=voids, moves=federation.moves, ratings=ratings
+    )
 
 
 def group_class(group: Group) -> str:

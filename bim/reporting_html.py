@@ -124,7 +124,7 @@ def _why(item: Mapping[str, Any]) -> str:
 
 def _changes(changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     rows = [
-        (_Raw(f'<span class="tag {kind}">{kind} <i lang="zh">{zh}</i></span>'), _Raw(_named(row)), *_ends(row))
+        (_Raw(f'<span class="tag {kind}">{kind} <i lang="zh">{zh}</i></span>'), _Raw(_named(row)), *_ends(kind, row))
         for kind, zh in _KINDS
         for row in changes[kind]
     ]
@@ -137,9 +137,10 @@ def _named(row: Mapping[str, Any]) -> str:
     return f"<code>{_t(row['id'])}</code><br>{_t(row['name'])} <small>{_t(row['class'])}</small>"
 
 
-def _ends(row: Mapping[str, Any]) -> tuple[str, str]:
+def _ends(kind: str, row: Mapping[str, Any]) -> tuple[str, str]:
     if "before" not in row:
-        return "", _said(row.get("place")) or _said(row.get("owner"))
+        where = _said(row.get("place") or row.get("owner"))
+        return ("", where) if kind == "added" else (where, "")
     return tuple(", ".join(f"{key.removesuffix('_m')} {_said(value)}" for key, value in row[end].items()) for end in ("before", "after"))  # type: ignore[return-value]
 
 

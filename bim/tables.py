@@ -67,6 +67,12 @@ def mapping() -> Mapping[tuple[str, str], MappingRow]:
 
 
 @cache
+def measures() -> Mapping[str, tuple[str, str, float]]:
+    """IFC measure -> type of its unit, the SI unit in QUDT, and what turns the coherent unit (grams for masses) into that."""
+    return {row["measure"]: (row["unit_type"], row["qudt"], float(row["factor"])) for row in _rows("measures.csv")}
+
+
+@cache
 def general_classes() -> frozenset[str]:
     """The closed list of Brick classes that name a family and no kind of thing: what is mapped to them counts as generic."""
     return frozenset(row["brick"] for row in _rows("general_classes.csv"))

@@ -18,6 +18,7 @@ from bim.drawing import OTHER_SIZE, SIZES, Drawing, Size, along
 from bim.placements import Xyz
 from bim.templates import declare_templates
 from twin.addresses import BacnetAddress, parse_address
+from twin.graph import PREFIXES, class_name
 from twin.state import write_whole
 
 Entity = Any  # ifcopenshell ships no types
@@ -193,7 +194,7 @@ class ModelWriter:
         return circuit
 
     def element(self, ifc_class: str, name: str, kind: str, spot: Spot, brick: str = "", size: Size | None = None) -> Entity:
-        """An element at its spot with a box for a body; `kind` is its PredefinedType, `brick` states its Brick class by a reference."""
+        """An element at its spot with a box for a body; `kind` is its PredefinedType, `brick` states its class, of Brick or ours."""
         element = self._make(ifc_class, Name=name, PredefinedType=kind)
         if kind == "USERDEFINED":
             element.ObjectType = name.rsplit(".", 1)[-1].upper()
@@ -304,9 +305,10 @@ class ModelWriter:
         for key, ports in r.ports.items():
             self._make_relation("IfcRelNests", RelatingObject=by_id(key), RelatedObjects=ports)
         for name, elements in sorted(r.classes.items()):
+            prefix, _, local = class_name(name).partition(":")
             reference = self._make(
                 "IfcClassificationReference",
-                Location=f"https://brickschema.org/schema/Brick#{name}",
+                Location=f"{PREFIXES[prefix]}{local}",
                 Identification=name,
                 Name=name,
                 ReferencedSource=self._classification,

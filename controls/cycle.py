@@ -19,7 +19,7 @@ from controls.drivers.direct import DirectDevices, direct_drivers
 from controls.drivers.papers import papers_of
 from controls.guard import GuardState, Refusal, guard
 from controls.holding import Holding, ReleaseReport
-from controls.interlocks import interlocked, moved
+from controls.interlocks import interlocked, moved, waits
 from controls.leases import Lease, Leases
 from controls.polling import Poller
 from controls.rights import Entitled, Rights
@@ -163,6 +163,8 @@ class Cycle:
             ruling = interlocked(ruling, self.held, image, self._interlocks)
             parts.end("think")
             ruling = replace(ruling, refusals=self._new_refusals([*refusals, *ruling.refusals]))
+            if any(waits(refusal) for refusal in ruling.refusals):
+                self.asked.set()  # once: what stood in the way is let go in this cycle
             ruling, outcomes, released = await self._holding.enact(ruling, image, cycle)
             parts.end("act")
             return self._report(scan, parts, ruling, waiting=len(requests) - len(able), outcomes=outcomes, released=released)
@@ -228,6 +230,8 @@ class Cycle:
         for point in news.let_go:
             if point in self.held:
                 self._holding.leases.end(point, now)
+        if news.asked:
+            self._refused = set()  # whoever asks again is answered again
         if news.unreadable:
             self.journal.append(
                 Record("refusal", now, {"point": point, "by": by, "why": "", "refused_because": because})

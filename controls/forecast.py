@@ -98,7 +98,9 @@ class OccupancyForecast:
     def assumed(cls, zone: tzinfo, days: int = 0) -> "OccupancyForecast":
         """Usual office hours, for want of anything learnt."""
         week = tuple(tuple(_assumed(weekday, slot) for slot in range(SLOTS)) for weekday in range(7))
-        return cls(f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week, Habit(zone, _assumed_hours()))
+        return cls(
+            f"assumed office hours ({days} days of counts, {DAYS_NEEDED} are needed)", days, zone, week, Habit(zone, _assumed_hours())
+        )
 
     def people(self, at: datetime) -> Quantiles:
         """Share of the largest number seen: low, mid, high."""

@@ -23,6 +23,8 @@ from controls.strategies.watch import fresh
 from twin.interlocks import FORBIDS, Condition, Interlock
 from twin.words import Authority, Command, Image, Reading
 
+_WAITS = ": waits until "
+
 
 def interlocked(ruling: Ruling, held: Mapping[str, Lease], image: Image, interlocks: Sequence[Interlock]) -> Ruling:
     """The ruling without what an interlock forbids, each with its reason. Pure."""
@@ -44,6 +46,11 @@ def moved(interlocks: Iterable[Interlock], readings: Iterable[Reading], image: I
             if reading.value is not None and before is not None and condition.holds(reading.value) != condition.holds(before):
                 return True
     return False
+
+
+def waits(refusal: Refusal) -> bool:
+    """Whether the wish only waits for another point to be let go."""
+    return _WAITS in refusal.refused_because
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +117,15 @@ class _Case:
         return self._take_out(condition, f"interlock {lock.name}: {lock.rule}{unseen}")
 
     def _wait(self, condition: Condition, lock: Interlock, gives: Condition) -> bool:
-        return self._take_out(condition, f"interlock {lock.name}: waits until {gives.point} is let go")
+        return self._take_out(condition, f"interlock {lock.name}{_WAITS}{gives.point} is let go")
 
     def _take_out(self, condition: Condition, because: str) -> bool:
         point = condition.point
         wanted, lease = self._wanted.pop(point), self._held.get(point)
         by, why = (wanted.command.by, wanted.command.why) if wanted.command else (lease.by if lease else "", "held since an earlier cycle")
         self._refusals[point] = Refusal(point, by, why, because)
-        waits = lease is not None and because.endswith("is let go")
-        if lease is not None and lease.value is not None and wanted.command is not None and (waits or not condition.holds(lease.value)):
+        stays = _WAITS in because or (lease is not None and lease.value is not None and not condition.holds(lease.value))
+        if lease is not None and lease.value is not None and wanted.command is not None and stays:
             self._stays[point] = wanted.until
         return True
 

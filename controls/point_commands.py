@@ -17,6 +17,7 @@ from controls.arbiter import objection
 from controls.commands import POLL_S, JsonOption, SiteArgument, StateOption, mode_of, pause, places, stores, who
 from controls.cycle import Cycle
 from controls.guard import Refusal
+from controls.interlocks import waits
 from controls.rows import refusal_row
 from twin.check import protected_points
 from twin.clock import WallClock, monotonic_s, wall_now
@@ -187,7 +188,7 @@ def _answer(rows: Iterable[Row], wish: Request) -> dict[str, Any] | None:
         body = row.body
         if row.kind == "refusal" and (body["point"], body["by"], body["why"]) == (wish.point, wish.by, wish.why):
             note = body["refused_because"]  # with a command: the guard held it to something safe
-            if not command:
+            if not command and not waits(Refusal(wish.point, wish.by, wish.why, note)):
                 return {"result": "refused", "detail": note}
         if row.kind == "alarm" and body.get("id") == f"conflict.{wish.point}" and body.get("state") == "raised":
             return {"result": "conflict", "detail": body["message"]}

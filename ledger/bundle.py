@@ -95,9 +95,11 @@ _TYPES: dict[str, type] = {
 
 
 def _piece(value: Value) -> Piece:
-    if not isinstance(value, list) or [type(part) for part in value] != [int, bytes, int, bytes]:
-        raise FormatError("an entry of a bundle is a list of number, entry, epoch and body")
-    return Piece(*value)
+    if type(value) is list and len(value) == 4:
+        number, leaf, epoch, body = value
+        if type(number) is int and type(leaf) is bytes and type(epoch) is int and type(body) is bytes:
+            return Piece(number, leaf, epoch, body)
+    raise FormatError("an entry of a bundle is a list of number, entry, epoch and body")
 
 
 def _proof(value: Value) -> tuple[bytes, ...]:

@@ -1,6 +1,7 @@
 """Commands of the ledger: witness, group, device, bundle, verify, backup, restore."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -253,7 +254,7 @@ def verify(
     """Check a bundle offline against keys you already hold."""
     with said_plainly():
         held = Trust.from_json(_read(trust)) if trust else None
-        report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now(), rules=RULES)
+        report = verify_bundle(_read(evidence), held, _read(seen) if seen else None, now=wall_now(), rules=RULES, cores=os.cpu_count() or 1)
     tell(report.to_json(), as_json, _report_text(report))
     if not report.ok:
         raise typer.Exit(1)

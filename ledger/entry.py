@@ -7,7 +7,7 @@ Every field of a body has its own salt, so that one field can be shown without t
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -153,6 +153,15 @@ class Body:
         return cls(tuple((name, item) for name, item in fields), secret)
 
     @classmethod
+    def commitment(cls, data: bytes) -> tuple[bytes, int]:
+        """The root over a body's bytes and how many fields it has; FormatError as for `decode`, without making values of plain readings."""
+        pieces = _plain_pieces(data)
+        if pieces is None:
+            body = cls.decode(data)
+            return body.root, len(body.fields)
+        return root_of(_leaves_of(pieces, data[-SECRET_BYTES:])), len(pieces)
+
+    @classmethod
     def _read(cls, data: bytes) -> "Body | None":
         """Read in one go, keeping the spelling of each field for its leaf; None where the words of a refusal are needed."""
         end = len(data) - SECRET_BYTES
@@ -193,14 +202,7 @@ class Body:
         return Disclosed(name, value, salt(self.secret, number), number, len(leaves), tuple(path))
 
     def _leaves(self) -> list[bytes]:
-        # HMAC-SHA256 of each number, with the padded keys made once: `salt` says the same in one line.
-        sha256, key = hashlib.sha256, self.secret.ljust(64, b"\x00")
-        inner, outer = key.translate(_INNER_PAD), key.translate(_OUTER_PAD)
-        leaves = []
-        for number, piece in enumerate(self._pieces()):
-            salt_ = sha256(outer + sha256(inner + number.to_bytes(4, "big")).digest()).digest()[:SALT_BYTES]
-            leaves.append(sha256(_LEAF + salt_ + piece).digest())
-        return leaves
+        return _leaves_of(self._pieces(), self.secret)
 
     def _pieces(self) -> tuple[bytes, ...]:
         if not self._spelled:
@@ -208,11 +210,46 @@ class Body:
         return self._spelled
 
 
+def _leaves_of(pieces: Sequence[bytes], secret: bytes) -> list[bytes]:
+    """The leaf of each spelled field, salted."""
+    # HMAC-SHA256 of each number, with the padded keys made once: `salt` says the same in one line.
+    sha256, key = hashlib.sha256, secret.ljust(64, b"\x00")
+    inner, outer = key.translate(_INNER_PAD), key.translate(_OUTER_PAD)
+    leaves = []
+    for number, piece in enumerate(pieces):
+        salt_ = sha256(outer + sha256(inner + number.to_bytes(4, "big")).digest()).digest()[:SALT_BYTES]
+        leaves.append(sha256(_LEAF + salt_ + piece).digest())
+    return leaves
+
+
+def _plain_pieces(data: bytes) -> list[bytes] | None:
+    """The spelled fields of a body of readings; None where one is not plain, and the reader of values must judge."""
+    end = len(data) - SECRET_BYTES - len(_SECRET)
+    if len(data) > BODY_BYTES_MAX or not data.startswith(_FIELDS) or data[end:-SECRET_BYTES] != _SECRET:
+        return None
+    count, here = read_list_head(data, len(_FIELDS))
+    match, pieces = _PLAIN_FIELD.match, []
+    while here < end:
+        found = match(data, here, end)
+        if found is None:
+            return None
+        pieces.append(data[here + 1 : (here := found.end())])
+    return pieces if len(pieces) == count and pieces else None
+
+
 _INNER_PAD, _OUTER_PAD = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))  # RFC 2104
 _FIELD_DEPTH = 3  # a field stands in its pair, in the list, in the map
 _FIELDS = b"\xa2\x66fields"  # a map of two, and its first key
 _SECRET = b"\x66secret\x50"  # its second key, and the head of 16 bytes
 _LEAF = b"\x00\x83\x50"  # RFC 9162's mark of a leaf, a list of three, and the head of the 16-byte salt
+
+
+# One field as `encode` spells it: a pair of a short plain name and a flat value, or a reading (a list of five flat values).
+_WHOLE = rb"(?:[\x00-\x17\x20-\x37]|[\x18\x38][\x18-\xff]|[\x19\x39](?!\x00)..|[\x1a\x3a](?!\x00\x00).{4}|[\x1b\x3b](?!\x00{4}).{8})"
+_SHORT = b"(?:" + b"|".join(re.escape(bytes([0x60 + n])) + b"[\x00-\x7f]{%d}" % n for n in range(24)) + b")"
+_LONGER = b"\x78(?:" + b"|".join(re.escape(bytes([n])) + b"[\x00-\x7f]{%d}" % n for n in range(24, 65)) + b")"
+_FLAT = b"(?:" + _WHOLE + b"|" + _SHORT + b"|[\xf4-\xf6])"
+_PLAIN_FIELD = re.compile(b"\x82(?:" + _SHORT + b"|" + _LONGER + b")(?:\x85" + _FLAT + b"{5}|" + _FLAT + b")", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

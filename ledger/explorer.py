@@ -122,7 +122,7 @@ def check(folder: Path, trust: Path) -> list[Step]:
         data = whole_bundle(reader, data_keys).encode()
         held = _trust(trust, group.founding.name)
     # With the member's key the verifier itself opens what lies sealed, and names the body that does not open.
-    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member, data_keys=data_keys).steps)
+    return list(verify_bundle(data, held, now=wall_now(), rules=RULES, member=member).steps)
 
 
 def _note_look(reader: Reader, group: Group, keys: Path | None, query: str) -> None:

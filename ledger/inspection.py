@@ -8,10 +8,10 @@ from typing import Any
 from ledger.bundle import Bundle, Piece
 from ledger.checkpoint import Checkpoint
 from ledger.entry import Body, Entry
-from ledger.envelope import DataKeys
 from ledger.errors import FormatError, VerificationError
 from ledger.group import Group
 from ledger.keys import EnvelopeKey, PublicKey
+from ledger.labour import Commitment, Labour
 from ledger.replay import Rules, View
 from ledger.report import Finding
 from ledger.trust import Trust
@@ -28,7 +28,6 @@ class Inspector:
     now: datetime | None = None
     rules: Rules = field(default_factory=Rules)
     member: tuple[str, EnvelopeKey] | None = None
-    data_keys: DataKeys = field(default_factory=dict)  # of later epochs, where the inspector holds them
 
 
 class NotApplicableError(Exception):
@@ -61,11 +60,14 @@ class Leaf:
         """The body; only where `is_open`."""
         return self.kept or Body.decode(self.plain)
 
-    def open(self, plain: bytes) -> None:
-        """Take in the body's bytes; FormatError when they are none."""
-        body = Body.decode(plain)
-        self.plain, self.root, self.fields = plain, body.root, len(body.fields)
-        self.kept = body if self.entry.rule.open else None
+    def open(self, plain: bytes, known: Commitment = None) -> None:
+        """Take in the body's bytes and, where a worker found it out already, what they commit to; FormatError when they are no body."""
+        self.plain = plain
+        if self.entry.rule.open:
+            self.kept = Body.decode(plain)
+            self.root, self.fields = self.kept.root, len(self.kept.fields)
+        else:
+            self.root, self.fields = known or Body.commitment(plain)
 
 
 class Inspection:
@@ -77,9 +79,10 @@ class Inspection:
     checkpoint: Checkpoint
     keyed: Group  # the group as far as log and witness keys follow from it, every signature checked
 
-    def __init__(self, data: bytes, inspector: Inspector) -> None:
+    def __init__(self, data: bytes, inspector: Inspector, labour: Labour | None = None) -> None:
         self.data = data
         self.by = inspector
+        self.labour = labour or Labour()
         self.findings: list[Finding] = []
 
     @property

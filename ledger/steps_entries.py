@@ -1,6 +1,6 @@
 """Steps 6 to 9 of a verification: who belongs, who signed, in which order, and whether bodies are those that were signed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ledger.bundle import OPEN
@@ -11,6 +11,7 @@ from ledger.errors import FormatError, LedgerError, RefusedError, VerificationEr
 from ledger.founding import LOG
 from ledger.group import Group
 from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, facts_of, fault
+from ledger.labour import CHUNK, Check
 from ledger.report import Finding
 from ledger.tables import EPOCH_FIRST
 
@@ -62,19 +63,48 @@ def _replay_one(group: Group, leaf: Leaf) -> None:
 
 def check_signatures(this: Inspection) -> str:
     """Step 7: certificates were valid, nobody was revoked, and every signature is good."""
-    for leaf in this.leaves:
-        if isinstance(leaf.signers, str):
-            raise fault(leaf, leaf.signers or "was never looked at")
-        try:
-            if leaf.certificate:
-                authority = this.group.founding.authority
-                verify_certificate(leaf.certificate, authority, leaf.entry.source, from_ms(leaf.entry.wall_ms))
-            message = leaf.entry.message()
-            for key, signature in zip(leaf.signers, leaf.entry.signatures, strict=True):
-                key.verify(message, signature)
-        except VerificationError as error:
-            raise fault(leaf, str(error)) from None
+    authority = this.group.founding.authority
+    for leaf in _suspects(this) if this.labour.worth_it(len(this.leaves)) else this.leaves:
+        _check_signed(leaf, authority)
     return f"{sum(len(leaf.entry.signatures) for leaf in this.leaves)} signatures"
+
+
+def _check_signed(leaf: Leaf, authority: bytes) -> None:
+    if isinstance(leaf.signers, str):
+        raise fault(leaf, leaf.signers or "was never looked at")
+    _check_certificate(leaf, authority)
+    message = leaf.entry.message()
+    try:
+        for key, signature in zip(leaf.signers, leaf.entry.signatures, strict=True):
+            key.verify(message, signature)
+    except VerificationError as error:
+        raise fault(leaf, str(error)) from None
+
+
+def _check_certificate(leaf: Leaf, authority: bytes) -> None:
+    if not leaf.certificate:
+        return
+    try:
+        verify_certificate(leaf.certificate, authority, leaf.entry.source, from_ms(leaf.entry.wall_ms))
+    except VerificationError as error:
+        raise fault(leaf, str(error)) from None
+
+
+def _suspects(this: Inspection) -> Iterator[Leaf]:
+    """The entries with several signers or none, and those of a chunk in which a worker found a false signature."""
+    plain, checks = [], list[Check]()
+    for leaf in this.leaves:
+        if not isinstance(leaf.signers, str) and len(leaf.signers) == len(leaf.entry.signatures) == 1:
+            plain.append(leaf)
+            checks.append((leaf.signers[0].algorithm, leaf.signers[0].raw, leaf.entry.message(), leaf.entry.signatures[0]))
+    again = {leaf.number for number in this.labour.suspects(checks) for leaf in plain[number * CHUNK : (number + 1) * CHUNK]}
+    good = {leaf.number for leaf in plain} - again
+    authority = this.group.founding.authority
+    for leaf in this.leaves:
+        if leaf.number not in good:
+            yield leaf
+        else:
+            _check_certificate(leaf, authority)
 
 
 # Step 8
@@ -202,8 +232,8 @@ def _must_be_sealed(leaf: Leaf) -> None:
 
 
 def _data_keys(this: Inspection) -> DataKeys:
-    if this.by.member is None or this.by.data_keys:
-        return this.by.data_keys
+    if this.by.member is None:
+        return {}
     source, key = this.by.member
     founding = this.group.founding
     try:

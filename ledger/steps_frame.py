@@ -1,5 +1,7 @@
 """Steps 1 to 5 of a verification: the file, the keys, the checkpoint, its witnesses, and each entry's place under it."""
 
+from collections.abc import Sequence
+
 from ledger.bundle import OPEN, Bundle, Piece
 from ledger.checkpoint import Checkpoint, Note, NoteSignature, note_key_id, parse_note, verify_checkpoint, verify_cosignature
 from ledger.entry import NO_HASH, Entry, digest, from_ms
@@ -7,6 +9,7 @@ from ledger.errors import FormatError, RefusedError, VerificationError
 from ledger.group import Group
 from ledger.inspection import CLOCK_SLACK_S, Inspection, Leaf, NotApplicableError, facts_of, fault
 from ledger.keys import PublicKey
+from ledger.labour import Commitment, gathered
 from ledger.succession import KEY_KINDS
 from ledger.tree import fold, grow, leaf_hash, root_of, verify_consistency, verify_inclusion
 from ledger.trust import Trust
@@ -30,7 +33,7 @@ def check_container(this: Inspection) -> str:
 
 
 def _take_in(this: Inspection, bundle: Bundle) -> str:
-    leaves = [_leaf(piece) for piece in bundle.pieces]
+    leaves = _leaves(this, bundle.pieces)
     numbers = [leaf.number for leaf in leaves]
     this.bundle, this.checkpoint = bundle, bundle.note.checkpoint
     size = this.checkpoint.size
@@ -46,14 +49,27 @@ def _take_in(this: Inspection, bundle: Bundle) -> str:
     return f"{len(this.data)} bytes, {len(this.leaves)} entries" + ("" if this.whole else f", all of {bundle.first} to {bundle.end - 1}")
 
 
+def _leaves(this: Inspection, pieces: Sequence[Piece]) -> list[Leaf]:
+    if not this.labour.worth_it(len(pieces)):
+        return [_opened(_leaf(piece)) for piece in pieces]
+    work = this.labour.commitments([piece.body if piece.epoch == OPEN else b"" for piece in pieces])
+    leaves = [_leaf(piece) for piece in pieces]  # meanwhile
+    return [_opened(leaf, known) for leaf, known in zip(leaves, gathered(work, len(pieces)), strict=True)]
+
+
 def _leaf(piece: Piece) -> Leaf:
     try:
-        entry = Entry.decode(piece.leaf)
-        leaf = Leaf(piece.number, piece.leaf, entry, piece, leaf_hash(piece.leaf), b"")
-        if piece.epoch == OPEN:
-            leaf.open(piece.body)
+        return Leaf(piece.number, piece.leaf, Entry.decode(piece.leaf), piece, leaf_hash(piece.leaf), b"")
     except FormatError as error:
         raise VerificationError(f"entry {piece.number}: {error}", entry=piece.number, evidence=piece.leaf) from None
+
+
+def _opened(leaf: Leaf, known: Commitment = None) -> Leaf:
+    try:
+        if leaf.piece.epoch == OPEN:
+            leaf.open(leaf.piece.body, known)
+    except FormatError as error:
+        raise VerificationError(f"entry {leaf.number}: {error}", entry=leaf.number, evidence=leaf.data) from None
     return leaf
 
 

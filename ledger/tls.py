@@ -23,6 +23,9 @@ AUTHORITY_DAYS = 3650
 NODE_DAYS = 365  # renewed every year, at the yearly inspection
 OVERLAP = timedelta(days=30)  # how long the old certificate of a renewed node still counts: devices change over one by one
 CLOCK_SLACK = timedelta(minutes=5)
+MODBUS_ROLE = x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")  # MODBUS/TCP Security v36, R-21 and R-22: a UTF8String
+ROLE_MAX = 64  # letters: its length stands in one byte
+_UTF8_STRING = 0x0C
 
 
 class SiteAuthority:
@@ -52,23 +55,28 @@ class SiteAuthority:
         )
         write_whole(self.certificate, made.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str, hosts: Sequence[str], at: datetime, days: int = NODE_DAYS) -> Member:
-        """A node's first certificate, with a key of its own. `hosts` are the names and addresses it may be dialled under."""
+    def issue(self, name: str, hosts: Sequence[str], at: datetime, days: int = NODE_DAYS, role: str = "") -> Member:
+        """A node's first certificate, with a key of its own. `hosts` are the names and addresses it may be dialled under.
+
+        `role` is what Modbus devices go by when they decide what the node may do; each maker has its own names.
+        """
         try:
             require_name(name)
         except ValueError as error:
             raise KeyFileError(f"a node's {error}") from None
+        if len(role.encode()) > ROLE_MAX:
+            raise KeyFileError(f"a role must be at most {ROLE_MAX} letters, got {len(role)}")
         if (self.folder / f"{name}.pem").exists():
             raise KeyFileError(f"{name} has a certificate already; renew it, or revoke it first")
         self.found(at)
         write_key(self.folder / f"{name}.key", P256Signer.generate())
-        return self._certify(name, hosts, at, days)
+        return self._certify(name, hosts, at, days, role)
 
     def renew(self, name: str, at: datetime, days: int = NODE_DAYS) -> Member:
         """A new certificate for the same key and identity; the old one counts for a month more, so that nobody is cut off."""
         held = self._held(name)
         late = (at + OVERLAP).isoformat(timespec="seconds")
-        member = self._certify(name, _hosts(held), at, days)
+        member = self._certify(name, _hosts(held), at, days, _role(held))
         rows = [_shortened(m, late) if m.name == name and m != member and not m.revoked else m for m in read_members(self.folder)]
         write_members(self.folder, rows)
         return member
@@ -94,26 +102,49 @@ class SiteAuthority:
         except ValueError as error:
             raise KeyFileError(f"{self.folder / name}.pem: not a certificate ({error}); restore it from a backup") from None
 
-    def _certify(self, name: str, hosts: Sequence[str], at: datetime, days: int) -> Member:
+    def _certify(self, name: str, hosts: Sequence[str], at: datetime, days: int, role: str) -> Member:
         authority = read_signer(self.folder / "authority.key")
         issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes()).subject
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
         roles = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]  # a node of Secure Connect may be both
-        made = (
+        asked = (
             _builder(_name(f"{self.site} {name}"), issuer, read_signer(self.folder / f"{name}.key"), at, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
             .add_extension(x509.ExtendedKeyUsage(roles), critical=False)
             .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts or [name]]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.private.public_key()), critical=False)
-            .sign(authority.private, hashes.SHA256())
         )
+        if role:
+            asked = asked.add_extension(_role_extension(role), critical=False)
+        made = asked.sign(authority.private, hashes.SHA256())
         identity = node_uuid(self.site, name)
         until = made.not_valid_after_utc.isoformat(timespec="seconds")
         member = Member(name, made.fingerprint(hashes.SHA256()).hex(), until, str(identity), node_vmac(identity))
         write_members(self.folder, [*read_members(self.folder), member])  # first the roll: a certificate outside it opens nothing
         write_whole(self.folder / f"{name}.pem", made.public_bytes(Encoding.PEM))
         return member
+
+
+def role_of(certificate: bytes) -> str:
+    """The Modbus role that a certificate (DER) states; empty where it states none. ValueError for what is no certificate."""
+    return _role(x509.load_der_x509_certificate(certificate))
+
+
+def _role(certificate: x509.Certificate) -> str:
+    try:
+        stated = certificate.extensions.get_extension_for_oid(MODBUS_ROLE).value
+    except x509.ExtensionNotFound:
+        return ""
+    value = stated.value if isinstance(stated, x509.UnrecognizedExtension) else b""
+    if value[:1] != bytes([_UTF8_STRING]) or len(value) < 2 or value[1] != len(value) - 2:
+        return ""  # not as the specification writes it
+    return value[2:].decode(errors="replace")
+
+
+def _role_extension(role: str) -> x509.UnrecognizedExtension:
+    text = role.encode()
+    return x509.UnrecognizedExtension(MODBUS_ROLE, bytes([_UTF8_STRING, len(text)]) + text)
 
 
 def _name(text: str) -> x509.Name:

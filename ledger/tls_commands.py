@@ -25,13 +25,14 @@ def issue(
     node: NodeName,
     host: Annotated[list[str] | None, typer.Option(help="name or address it is dialled under; a hub needs one; may be repeated")] = None,
     days: Days = NODE_DAYS,
+    role: Annotated[str, typer.Option(help="the Modbus role it states, by which a device decides what it may do")] = "",
     state: State = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a node a key and a certificate of the site's own authority, which is made with the first one."""
     authority = _authority(site, state)
     with said_plainly():
-        member = authority.issue(node, host or [], wall_now(), days)
+        member = authority.issue(node, host or [], wall_now(), days, role)
     _told(member, authority.folder, as_json)
 
 

@@ -8,10 +8,10 @@ never from the bundle: without one the answer is "consistent with itself only", 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from ledger.envelope import DataKeys
 from ledger.errors import FormatError, RefusedError, VerificationError
 from ledger.inspection import Inspection, Inspector, NotApplicableError
 from ledger.keys import EnvelopeKey
+from ledger.labour import Labour
 from ledger.replay import Rules
 from ledger.report import STEPS, Finding, Report, Step
 from ledger.steps_entries import check_bodies, check_membership, check_order, check_signatures
@@ -30,17 +30,15 @@ def verify_bundle(
     now: datetime | None = None,
     rules: Rules | None = None,
     member: tuple[str, EnvelopeKey] | None = None,
-    data_keys: DataKeys | None = None,
+    cores: int = 1,
 ) -> Report:
-    """Check a bundle in the steps of STEPS; the report is ok only when no step failed."""
-    this = Inspection(data, Inspector(trust, seen, now, rules or Rules(), member, data_keys or {}))
-    steps: list[Step] = []
-    stopped = ""
-    for number, what in STEPS.items():
-        step = _run(this, number, what, stopped)
-        steps.append(step)
-        if step.ok is False and not stopped:
-            stopped = _stops(this, number)
+    """Check a bundle in the steps of STEPS; the report is ok only when no step failed.
+
+    `cores`: how many processes may share a long bundle; with more than one the calling program's main module must be importable.
+    """
+    with Labour(cores) as labour:
+        this = Inspection(data, Inspector(trust, seen, now, rules or Rules(), member), labour)
+        steps = _steps(this)
     known = hasattr(this, "checkpoint")
     return Report(
         all(step.ok is not False for step in steps),
@@ -50,6 +48,17 @@ def verify_bundle(
         this.checkpoint.root.hex() if known else "",
         tuple(this.findings),
     )
+
+
+def _steps(this: Inspection) -> list[Step]:
+    steps: list[Step] = []
+    stopped = ""
+    for number, what in STEPS.items():
+        step = _run(this, number, what, stopped)
+        steps.append(step)
+        if step.ok is False and not stopped:
+            stopped = _stops(this, number)
+    return steps
 
 
 def _run(this: Inspection, number: int, what: str, stopped: str) -> Step:

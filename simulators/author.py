@@ -175,7 +175,9 @@ def _zone(writer: ModelWriter, zone: ZoneDesign, storey: Entity, points: list[De
     diffuser = writer.element(
         "IfcAirTerminal", f"SD {zone.name}", "DIFFUSER", Spot(room, x + apart, y + apart, under), brick="Air_Diffuser"
     )
-    grille = writer.element("IfcAirTerminal", f"RG {zone.name}", "GRILLE", Spot(room, x - apart, y - apart, under), brick="Air_Diffuser")
+    grille = writer.element(
+        "IfcAirTerminal", f"RG {zone.name}", "GRILLE", Spot(room, x - apart, y - apart, under), brick="Return_Air_Opening"
+    )
     return box, diffuser, grille
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from controls.strategies import NAMES
 from ledger.carbon import engine as carbon
 from ledger.carbon.factors import choose, fuel_by_name
 from simulators.baselines import run_baseline
@@ -67,6 +68,16 @@ class Case:
     site: Path | None = None  # made for controllers that act through the twin
 
     @property
+    def through_twin(self) -> bool:
+        """Whether our own control acts, whole or without one of its strategies."""
+        return self.controller.startswith(RULES)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The strategies left out."""
+        return tuple(self.controller.split("-")[1:])
+
+    @property
     def label(self) -> str:
         return f"{', '.join(self.names)}, {self.period}, {self.controller}, seed {self.seed}"
 
@@ -76,8 +87,11 @@ def plan_cases(
 ) -> list[Case]:
     """Every combination, in order; SiteError for a name, period or controller that does not exist, before anything runs."""
     for controller in controllers:
-        if controller not in CONTROLLERS:
-            raise SiteError(f"--controllers: expected some of {', '.join(CONTROLLERS)}, got {controller!r}")
+        if controller not in CONTROLLERS and controller not in {f"{RULES}-{name}" for name in NAMES}:
+            raise SiteError(
+                f"--controllers: expected some of {', '.join(CONTROLLERS)}, or {RULES}-STRATEGY with one of {', '.join(NAMES)} "
+                f"left out; got {controller!r}"
+            )
     found = {name: engine.find_file("models", name) for name in models}
     climates = {name: engine.find_file("weather", name) for name in weathers}
     spans = {name: _span(name) for name in periods}
@@ -132,7 +146,7 @@ def sha256(path: Path) -> str:
 def rule_hash(controller: str) -> str:
     """SHA-256 over the files that decide a controller's rules: rows with different ones are different controllers."""
     digest = hashlib.sha256()
-    for pattern in RULE_FILES[controller]:
+    for pattern in RULE_FILES[controller.partition("-")[0]]:
         for path in sorted(product_root().glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -156,21 +170,21 @@ def run_cases(cases: Sequence[Case], jobs: int, progress: Progress) -> list[dict
 
 
 def _with_sites(pool: ProcessPoolExecutor, cases: Sequence[Case], folder: Path, progress: Progress) -> list[Case]:
-    pairs = dict.fromkeys((c.model, c.weather) for c in cases if c.controller == RULES)
+    pairs = dict.fromkeys((c.model, c.weather) for c in cases if c.through_twin)
     made = {pair: pool.submit(make_site, *pair, folder / f"site_{n}") for n, pair in enumerate(pairs)}
     sites = {}
     for n, (pair, future) in enumerate(made.items()):
         site = future.result()
         sites[pair] = site.folder
         progress(f"site {n + 1}/{len(made)} {pair[0].stem}, {pair[1].stem}: {site.zones} zones, {site.points} points")
-    return [Case(**(vars(c) | {"site": sites[c.model, c.weather]})) if c.controller == RULES else c for c in cases]
+    return [Case(**(vars(c) | {"site": sites[c.model, c.weather]})) if c.through_twin else c for c in cases]
 
 
 def run_case(case: Case) -> dict[str, Any]:
     """One row; runs in a process of its own."""
     logging.disable(logging.WARNING)
     begun_s = monotonic_s()
-    score, violations, cycle_s, person_hours = _controlled(case) if case.controller == RULES else _own(case)
+    score, violations, cycle_s, person_hours = _controlled(case) if case.through_twin else _own(case)
     lux = score.comfort["lux_deficit_percent"] / 100 * LUX_TARGET * person_hours
     row = {
         "model": case.names[0], "weather": case.names[1], "period": case.period, "controller": case.controller, "seed": case.seed,
@@ -204,7 +218,7 @@ def _controlled(case: Case) -> Run:
     with tempfile.TemporaryDirectory(prefix="wattproof-benchmark-", dir=folder) as name:
         site, state = work_copy(case.site, Path(name) / "work"), StateFolder(Path(name) / "state")
         make_twin(site, state.site(site.name), wall_now())
-        report = asyncio.run(_driven(assemble(site, state.site(site.name), SitePeriod(case.start, case.days, case.seed), {})))
+        report = asyncio.run(_driven(assemble(site, state.site(site.name), SitePeriod(case.start, case.days, case.seed), {}, case.without)))
     assert report.score is not None
     return report.score, report.violations, report.cycle_s, report.score.person_hours
 

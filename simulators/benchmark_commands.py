@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from simulators.benchmark import COMFORT, CONTROLLERS, plan_cases, run_cases, summarise
+from simulators.benchmark import COMFORT, CONTROLLERS, RULES, plan_cases, run_cases, summarise
 from simulators.benchmark_page import write_files
 from twin.clock import monotonic_s
 from twin.errors import SiteError
 
-HEAD = f"{'model':<22.22}{'weather':<16.16}{'period':<8.8}{'controller':<11}{'seeds':>5}{'whole kWh':>12}{'HVAC+light':>12}{'peak kW':>9}"
+HEAD = f"{'model':<22.22}{'weather':<16.16}{'period':<8.8}{'controller':<22}{'seeds':>5}{'whole kWh':>12}{'HVAC+light':>12}{'peak kW':>9}"
 HEAD += f"{'PPD %':>7}{'PMV>.7':>8}{'K.h':>7}{'CO2 %':>7}{'RH %':>7}{'lux %':>7}{'vs bau':>8}{'vs code':>8}  "
 
 
@@ -21,6 +21,7 @@ def benchmark(
     weather: Annotated[list[str], typer.Option(help="a weather file's name in the wheel, or a path; may be given several times")],
     period: Annotated[list[str], typer.Option(help="winter, spring, summer (weeks), year, or MM-DD..MM-DD; several times")],
     controllers: Annotated[str, typer.Option(help=f"some of {','.join(CONTROLLERS)}, separated by commas")] = "bau,code,rules",
+    without: Annotated[str, typer.Option(help="strategies, separated by commas: for each, rows of the rules without it")] = "",
     seeds: Annotated[int | None, typer.Option(min=1, help="run seeds 1 to N")] = None,
     seed: Annotated[int, typer.Option(min=0, help="run this one seed, if --seeds is not given")] = 1,
     jobs: Annotated[int | None, typer.Option(min=1, help="runs side by side; default: one for each core")] = None,
@@ -30,7 +31,8 @@ def benchmark(
     """The table of key figures: every run, and means over seeds with what was saved against bau and code."""
     begun_s = monotonic_s()
     wanted = [range(1, seeds + 1)] if seeds else [[seed]]
-    cases = plan_cases(_names(model), _names(weather), _names(period), _names([controllers]), [s for part in wanted for s in part])
+    chosen = _names([controllers]) + [f"{RULES}-{name}" for name in _names([without])]
+    cases = plan_cases(_names(model), _names(weather), _names(period), chosen, [s for part in wanted for s in part])
     if not cases:
         raise SiteError("nothing to run: give at least one model, weather, period and controller")
     rows = run_cases(cases, jobs or os.cpu_count() or 1, lambda line: typer.echo(line, err=True))
@@ -52,7 +54,7 @@ def _names(given: list[str]) -> list[str]:
 
 
 def _line(mean: dict[str, float | str | bool]) -> str:
-    head = f"{mean['model']!s:<22.22}{mean['weather']!s:<16.16}{mean['period']!s:<8.8}{mean['controller']!s:<11}{mean['seeds']:>5}"
+    head = f"{mean['model']!s:<22.22}{mean['weather']!s:<16.16}{mean['period']!s:<8.8}{mean['controller']!s:<22}{mean['seeds']:>5}"
     energy = f"{mean['total_kwh']:>12.1f}{mean['hvac_light_kwh']:>12.1f}{mean['peak_kw']:>9.1f}"
     widths = (7, 8, 7, 7, 7, 7)
     comfort = "".join(f"{mean[n]:>{w}.2f}" for n, w in zip(COMFORT, widths, strict=True))

@@ -15,6 +15,7 @@ from twin.errors import SiteError
 
 DEAD = -40.0  # where an open sensor stands: the low end of its range
 WARM_C = 27.0  # what a box heats up to that fights its own cooling
+BY_HAND = 8  # BACnet's manual operator
 HELD_C = 22.0  # what somebody sets at the device
 FAHRENHEIT = (1.8, 32.0)
 IN_THE_BUILDING = ("damper_stuck", "reheat_leak", "cooling_leak", "fan_degraded", "economiser_stuck", "filter_clogged")
@@ -39,7 +40,7 @@ class FaultyPlant:
         for fault in self._of("device_silent"):
             await devices.kill(fault.place)
         for fault in self._of("setpoint_overridden"):
-            await devices.hold_by_hand(fault.place, HELD_C)
+            await devices.hold_slot(fault.place, HELD_C, BY_HAND)
 
     @property
     def counters(self) -> Mapping[str, float]:

@@ -1,7 +1,7 @@
 """Making a simulated site ready to move: a working copy, its twin, weeks of history, a forecast, strategies and the plant."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,13 +53,13 @@ def make_twin(site: Site, state: Path, at: datetime) -> Imported:
     return imported
 
 
-def assemble(site: Site, state: Path, period: Period, records: Mapping[str, RecordMaker]) -> SiteParts:
-    """Twin, point book, plant, history, forecast and strategies of a site whose twin is made."""
+def assemble(site: Site, state: Path, period: Period, records: Mapping[str, RecordMaker], without: Collection[str] = ()) -> SiteParts:
+    """Twin, point book, plant, history, forecast and strategies (but those in `without`) of a site whose twin is made."""
     graph = Graph.read(site.twin_file)
     book = read_points(site.points_file, graph.points())
     plant = open_plant(site, graph, engine=period.engine, variant="bau", start=period.start, days=period.days, seed=period.seed)
     forecast = _forecast(site, graph, state, plant, period)
-    return SiteParts(site, graph, book, plant, state, find_strategies(graph, site, forecast), records)
+    return SiteParts(site, graph, book, plant, state, find_strategies(graph, site, forecast, without), records)
 
 
 def _forecast(site: Site, graph: Graph, state: Path, plant: Plant, period: Period) -> OccupancyForecast:

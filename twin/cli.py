@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "site-from-energyplus": ("simulators.site_commands:site_from_energyplus", "a whole simulated site from any EnergyPlus model"),
     "site-from-ifc": ("simulators.site_commands:site_from_ifc", "a whole simulated site from real IFC models, what is assumed named"),
     "plant": ("simulators.plant_commands:plant", "a simulated site's devices on loopback, for anybody's BACnet or Modbus client"),
+    "commission": ("simulators.commission_commands:commission", "try every point of a simulated site, and report what is wrong"),
     "run": ("controls.commands:run", "control a real site by the wall clock"),
     "release": ("controls.commands:release", "give the building back: every command relinquished"),
     "read": ("controls.point_commands:read", "look at points, as the controller or the wire shows them"),

@@ -147,7 +147,8 @@ def _granted(point: Point, site: Site, grant: Grant, differences: list[str]) -> 
     row = grant.points.get(point.id)
     if row is None or not point.writable:
         if point.writable and point.binding:
-            differences.append(f"{point.id} is not in the signed file")
+            by = next((r["by"] for r in grant.revoked if r["revoke"] in (point.id, grant.by)), "")
+            differences.append(f"{point.id} was taken back by {by}" if by else f"{point.id} is not in the signed file")
         return replace(point, writable=False)
     name = parse_address(row["address"]).connection
     if name not in site.connections or _connection(site, name) != grant.connections.get(name):

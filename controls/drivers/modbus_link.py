@@ -31,6 +31,8 @@ EXCEPTIONS = {
     1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "device failure", 5: "acknowledge",
     6: "device busy", 10: "gateway path unavailable", 11: "gateway target does not answer",
 }  # fmt: skip
+ILLEGAL_FUNCTION = 1  # over TLS also what a client gets whose role may not do that (Modbus/TCP Security)
+ROLE_ADVICE = "; our certificate's role may not do that there: issue it with the device's role (`wattproof certificate issue --role`)"
 NUMBERED = ("tcp", "tls")  # framings whose requests and replies carry a transaction number
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it logs hex dumps for what we count and report ourselves
@@ -120,7 +122,8 @@ class ModbusLink:
             raise WireError(f"{where}: a reply to another question came (transaction {reply.transaction_id}, unit {reply.dev_id})")
         if reply.isError():
             code = getattr(reply, "exception_code", 0)
-            raise ExceptionReplyError(f"{where}: {call} refused: {EXCEPTIONS.get(code, f'exception {code}')}", code)
+            advice = ROLE_ADVICE if self._settings.framing == "tls" and code == ILLEGAL_FUNCTION else ""
+            raise ExceptionReplyError(f"{where}: {call} refused: {EXCEPTIONS.get(code, f'exception {code}')}{advice}", code)
         if reply.function_code != function:
             self.drop()
             raise WireError(f"{where}: asked function {function}, function {reply.function_code} answered")

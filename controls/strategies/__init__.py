@@ -5,6 +5,7 @@ A strategy whose points the twin does not have is not made. On stale data a stra
 and a silent strategy leaves the point to the device's own schedule.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -36,8 +37,14 @@ class Strategy(Protocol):
         ...
 
 
-def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast) -> list[Strategy]:
-    """All strategies that this twin has things for; start and stop first, because the others follow it."""
+NAMES = ("start_stop", "setpoints", "minimum_flow", "supply_air", "ventilation", "static_pressure", "lighting")
+
+
+def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast, without: Collection[str] = ()) -> list[Strategy]:
+    """All strategies that this twin has things for, but those named in `without` (a study of what each is worth).
+
+    Start and stop is first, because the others follow it.
+    """
     layout = read_layout(graph).without(protected_points(graph, site))
     book = read_points(site.points_file, graph.points())
     watch = Watch(layout, site, forecast, Tuning())
@@ -52,7 +59,7 @@ def find_strategies(graph: Graph, site: Site, forecast: OccupancyForecast) -> li
         (StaticPressure(watch, pressures), bool(pressures)),
         (Lighting(watch), any(z.lights and z.people for z in layout.zones)),
     ]
-    return [strategy for strategy, has_points in found if has_points]
+    return [strategy for strategy, has_points in found if has_points and strategy.name not in without]
 
 
 def _own_values(book: PointBook, points: list[str | None]) -> dict[str, float]:

@@ -75,12 +75,15 @@ class StartStop:
             return True, why.format(arrival=f"{arrival:%H:%M}")
         empty_min = min((z.empty_min for z in counted), default=0.0)
         waited_min = (local - arrival).total_seconds() / 60
-        if 0 <= waited_min and self.watch.idles(handler, empty_min, waited_min, departure - local):
+        if waited_min >= 0 and self.watch.idles(handler, empty_min, waited_min, departure - local):
             return False, "nobody here for half an hour: the unit runs only to keep the standby band"
         if waited_min >= 0 and min(empty_min, waited_min) < tuning.nobody_came_min and (expected or empty_min > waited_min):
             return True, f"people are expected until {departure:%H:%M}"
         if people > 0:
-            return False, f"only {people:.0f} of up to {habit.largest:.0f} people are here: their rooms keep the comfort limits by the night cycle"
+            return (
+                False,
+                f"only {people:.0f} of up to {habit.largest:.0f} people are here: their rooms keep the comfort limits by the night cycle",
+            )
         if empty_min < tuning.quiet_min and self._has_started(handler.air_handler.key):
             return True, "the last people have only just left"
         return False, "nobody is present and nobody is expected soon"
@@ -97,12 +100,16 @@ class StartStop:
             self.watch.purging.add(key)
             self._flushed[key] = seen.now.astimezone(self.watch.site.zone).date()
             return "cool night air takes the heat out of the rooms before people come at {arrival}"
-        if self._has_started(key) and self._flushed.get(key) != seen.now.astimezone(self.watch.site.zone).date() and until <= timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max)):
+        if (
+            self._has_started(key)
+            and self._flushed.get(key) != seen.now.astimezone(self.watch.site.zone).date()
+            and until <= timedelta(hours=max(tuning.lead_h_cold_max, tuning.lead_h_humid_max))
+        ):
             return "it has started for the people expected from {arrival}"
         return None
 
     def _purges(self, handler: AirHandlerSeen, seen: Seen, begun: bool) -> bool:
-        """Whether outdoor air is so cool that it need not be cooled, and the rooms so warm that they will ask for cooling; begun, it goes on to the end."""
+        """Whether outdoor air is so cool that no coil need help, and the rooms so warm that they will ask for cooling by day."""
         tuning, outdoor = self.watch.tuning, handler.outdoor_c
         temperatures = [z.temperature_c for z in handler.zones if z.temperature_c is not None]
         if outdoor is None or not temperatures or not handler.air_handler.outdoor_air_setpoint:
@@ -169,6 +176,8 @@ def lead_needs(handler: AirHandlerSeen, band: Band, rh_percent_max: float, tunin
     heating, cooling = band
     cold_h = tuning.lead_h_per_k_cold * max(0.0, heating - tuning.lead_slack_k - min(temperatures))
     warm_h = tuning.lead_h_per_k_warm * max(0.0, max(temperatures) - cooling - tuning.lead_slack_k)
-    rh_percent = max((z.rh_percent for z in handler.zones if z.rh_percent is not None), default=0.0)
+    # A coil dries a room only while it cools it; boxes bring dry air at any temperature of their rooms
+    dryable = [z for z in handler.zones if z.zone.minimum_flow or (z.temperature_c or 0.0) > cooling - tuning.drying_k]
+    rh_percent = max((z.rh_percent for z in dryable if z.rh_percent is not None), default=0.0)
     humid_h = tuning.lead_h_humid_max * rising(rh_percent, rh_percent_max - tuning.humid_percent, rh_percent_max + tuning.humid_percent)
     return min(cold_h, tuning.lead_h_cold_max), min(warm_h, tuning.lead_h_warm_max), humid_h

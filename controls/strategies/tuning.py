@@ -93,7 +93,9 @@ class Tuning:
 
     # Light
     light_full_percent: float = 95.0
-    light_empty_percent: float = 2.0  # ASHRAE 90.1, 9.4.1.1: what may always burn for the way out is 0.2 W/m2; the lamps follow people within a second
+    light_empty_percent: float = (
+        2.0  # ASHRAE 90.1, 9.4.1.1: what may always burn for the way out is 0.2 W/m2; the lamps follow people within a second
+    )
     light_present_min_percent: float = 10.0
     light_group: int = 4
     daylight_trust: float = 0.9  # the sensor sees the ceiling or one desk, not every desk

@@ -46,8 +46,8 @@ class Ventilation:
             return max(handler.flow_m3_s or 0.0, handler.flow_max_m3_s), "night air cools the rooms for the day"
         people = sum(people_or_full(z) for z in handler.zones)
         co2 = rising(self._worst_co2_ppm(handler), tuning.co2_raise_ppm, tuning.co2_full_ppm)
-        need = people * tuning.outdoor_air_person_l_s / 1000 * (1 + (tuning.outdoor_air_raise_max - 1) * co2)
-        need = _rounded_up(max(need, self.watch.legal_outdoor_air_m3_s(handler.zones)))
+        need = max(people * tuning.outdoor_air_person_l_s / 1000, self.watch.legal_outdoor_air_m3_s(handler.zones))
+        need = _rounded_up(need * (1 + (tuning.outdoor_air_raise_max - 1) * co2))
         free = self._free_cooling_m3_s(handler, seen)
         if free > need:
             return free, FREE
@@ -70,7 +70,7 @@ class Ventilation:
         return min(1.0, share) * flow * self._wanted(handler, warmest, (heating, cooling))
 
     def _wanted(self, handler: AirHandlerSeen, warmest_c: float, band: Band) -> float:
-        """How much of it: boxes take only the cold that their zones ask for; air without boxes goes to the zones whether they are warm or not."""
+        """The share of it: boxes take only the cold that their zones ask for; air without boxes reaches zones that are not warm too."""
         tuning = self.watch.tuning
         if any(z.zone.minimum_flow for z in handler.zones):
             return float(warmest_c >= band[HEATING] + tuning.economiser_zone_gap_k)

@@ -142,7 +142,7 @@ class Watch:
         return self.is_dry_outdoors(handler, back)
 
     def is_dry_outdoors(self, handler: AirHandlerSeen, back: float) -> bool:
-        """Whether outdoor air is dry, or holds less heat than air of the rooms at `back` °C while these are far from humid; not known: no."""
+        """Whether outdoor air is dry, or holds less heat than the rooms' at `back` °C while these are far from humid; not known: no."""
         tuning, outdoor, dew_point = self.tuning, handler.outdoor_c, handler.outdoor_dew_point_c
         if outdoor is None or dew_point is None:
             return False

@@ -15,6 +15,7 @@ REST, LAMPS, FULL_AIR, LEAST_AIR, FLOW_CODE, PUSH_CODE, SUPPLY, OUTDOOR, FLUSH, 
     "fail-safe", "override", "losses",
 )  # fmt: skip
 LOST_STEPS, LOSS_ROUNDS_MAX = 4, 6  # a device is missed after three scans
+LAMP_TURNS, PRESSURE_TURNS = 4, 2
 DAY_STEPS = 144
 Asked = Mapping[str, float]
 
@@ -56,13 +57,15 @@ class Programme:
 
 
 def make_programme(layout: Layout, book: PointBook, connections: Sequence[str], *, cooling: bool) -> Programme:
-    """Everything that this site has points for; a kind of point it lacks leaves its windows empty of it."""
+    """Everything that this site has points for; a kind of point it lacks leaves its windows empty of it.
+
+    What must not be felt happens on the Sunday; devices are lost in the night after it.
+    """
     asks = _Asks(layout, book)
     codes = zone_codes([zone.key for zone in layout.zones])
-    windows = [
+    before = [
         Window(REST, 5),
-        Window(LAMPS, 2, asks.lamps(BRIGHT), note="bright"),
-        Window(LAMPS, 2, asks.lamps(DIM), note="dim"),
+        *_lamps(asks),
         Window(FULL_AIR, 3, asks.air(FULL) | asks.lamps(DIM)),
         Window(LEAST_AIR, 2, asks.air(LEAST)),
         *_flow_code(asks, layout, codes),
@@ -72,15 +75,29 @@ def make_programme(layout: Layout, book: PointBook, connections: Sequence[str], 
         Window(OUTDOOR, 2, asks.air(FULL) | asks.handlers("outdoor_air_setpoint", "low"), note="none"),
         Window(OUTDOOR, 2, asks.air(FULL) | asks.handlers("outdoor_air_setpoint", "middle"), note="half"),
         Window(FLUSH, 6, asks.air(FULL) | asks.handlers("outdoor_air_setpoint", "high")),
-        *_pressure(asks, layout),
+    ]
+    after = [
         Window(FAIL_SAFE, 3),
         Window(OVERRIDE, 2, asks.everything("low", 22.0), asks.everything("high", 28.0)),
         Window(REST, 2, note="after"),
-        *_losses(connections),
     ]
-    rest = DAY_STEPS - sum(window.steps for window in windows) % DAY_STEPS
-    windows += [Window(REST, rest, note="to midnight"), Window(REST, DAY_STEPS, note="a working day")]
-    return Programme(tuple(windows), codes, cooling)
+    left = DAY_STEPS - _steps(before) - _steps(after)
+    sunday = [*before, *_pressure(asks, layout, left), *after]
+    rest = DAY_STEPS - _steps(sunday) % DAY_STEPS
+    lost = list(_losses(connections))
+    working = Window(REST, DAY_STEPS - _steps(lost), note="a working day")
+    return Programme((*sunday, Window(REST, rest, note="to midnight"), *lost, working), codes, cooling)
+
+
+def _steps(windows: Sequence[Window]) -> int:
+    return sum(window.steps for window in windows)
+
+
+def _lamps(asks: "_Asks") -> Iterator[Window]:
+    """Bright and dim in turns, so that what else goes on in the building does not look like lamps."""
+    for _ in range(LAMP_TURNS):
+        yield Window(LAMPS, 1, asks.lamps(BRIGHT), note="bright")
+        yield Window(LAMPS, 1, asks.lamps(DIM), note="dim")
 
 
 def zone_codes(zones: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -114,14 +131,17 @@ def _push_code(asks: "_Asks", layout: Layout, codes: Mapping[str, tuple[int, ...
         yield Window(PUSH_CODE, 2, asked, note=str(n))
 
 
-def _pressure(asks: "_Asks", layout: Layout) -> Iterator[Window]:
-    """One air handler after another at its least pressure, between times in which all are at their own."""
+def _pressure(asks: "_Asks", layout: Layout, left: int) -> Iterator[Window]:
+    """One air handler after another at its least pressure, between times in which all are at their own; twice where the day allows it."""
     usual = asks.air(HALF) | asks.handlers("pressure_setpoint", "own")
+    handlers = [h for h in layout.air_handlers if h.pressure_setpoint in usual]
+    turns = PRESSURE_TURNS if PRESSURE_TURNS * 4 * len(handlers) + 4 <= left else 1
     yield Window(PRESSURE, 4, usual)
-    for handler in layout.air_handlers:
-        if handler.pressure_setpoint in usual:
-            yield Window(PRESSURE, 1, usual | {handler.pressure_setpoint: asks.limit(handler.pressure_setpoint, "low")}, note=handler.key)
-            yield Window(PRESSURE, 1, usual)
+    for handler in handlers[: max(0, left - 4) // 4] * turns:
+        assert handler.pressure_setpoint is not None
+        low = asks.limit(handler.pressure_setpoint, "low")
+        yield Window(PRESSURE, 2, usual | {handler.pressure_setpoint: low}, note=handler.key)
+        yield Window(PRESSURE, 2, usual)
 
 
 def _losses(connections: Sequence[str]) -> Iterator[Window]:

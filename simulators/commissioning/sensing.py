@@ -12,7 +12,7 @@ PLAUSIBLE_C = (-10.0, 55.0)  # of a room
 FROZEN = 1e-6
 HOT_C = 48.0  # no room is so warm for days: somebody reads Fahrenheit
 SWAP_MARGIN = 0.25  # another zone's code must fit so much better than the own
-DRIFT_K, EXPLAINED = 1.3, 0.5
+DRIFT_K, EXPLAINED, REST_K = 1.8, 0.85, 0.4
 CO2_PPM = 130.0
 
 
@@ -92,11 +92,13 @@ def _drifting(e: Evidence, handler: AirHandler, zones: list[Zone], swapped: Mapp
         return
     share = flow / total
     error = (share * seen).sum(axis=0) - back
-    offset = (share @ error) / (share**2).sum(axis=1)
-    left = ((error - offset[:, None] * share) ** 2).sum(axis=1)
+    about, shift = share - share.mean(axis=1)[:, None], error - error.mean()
+    offset = (about @ shift) / np.maximum((about**2).sum(axis=1), FROZEN)
+    left = ((shift - offset[:, None] * about) ** 2).sum(axis=1)
     best = int(np.argmin(left))
-    explained = 1 - left[best] / max(float((error**2).sum()), FROZEN)
-    if abs(offset[best]) >= DRIFT_K and explained >= EXPLAINED:
+    explained = 1 - left[best] / max(float((shift**2).sum()), FROZEN)
+    rest = float(error.mean() - offset[best] * share[best].mean())  # what no sensor explains: return air that is warmed on its way
+    if abs(offset[best]) >= DRIFT_K and explained >= EXPLAINED and abs(rest) <= REST_K:
         point = zones[best].temperature
         assert point is not None
         yield Finding("sensor_drift", point, f"reads {offset[best]:+.1f} K beside what the return air of {handler.key} says")

@@ -51,7 +51,7 @@ class Trial:
         if n == 0 or self._plan[n].name != self._plan[n - 1].name:
             self._say(f"step {n} of {len(self._plan)}: {self._plan[n].name}")
         coming = self._plan[n + 1].by_operator if n + 1 < len(self._plan) else {}
-        self._override(coming, now)
+        self._override({**self._plan[n].by_operator, **coming}, now)
         return [Request(p, v, BY, self._plan[n].name, now + HOLDS) for p, v in self._plan[n].asked.items()]
 
     def _keep(self, image: Image) -> None:

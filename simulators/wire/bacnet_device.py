@@ -68,9 +68,6 @@ class BacnetObject:
         return float(f"{float(raw) * self.binding.scale + self.binding.offset:.7g}")
 
 
-BY_HAND = 8  # BACnet's manual operator
-
-
 class BacnetDevice:
     """A device on its own port. What it measures and its own schedule outlive a power cut; commands do not."""
 
@@ -128,13 +125,6 @@ class BacnetDevice:
         mine = {p: v for p, v in values.items() if p in self._own}
         self._own.update(mine)
         await self._show(mine)
-
-    async def hold_by_hand(self, point: str, value: float) -> None:
-        """Somebody at the device itself sets a value, at the priority of a manual operator; lasts until the power goes."""
-        thing = self._objects[point]
-        async with self._lock:
-            assert self._server is not None, f"{self.name} is off"
-            await self._server.write_property_local(thing.id, _PRESENT, thing.wire(value), BY_HAND, source_object=None)
 
     async def held(self) -> dict[str, float]:
         """What the plant must obey at every writable point: the present value, or the own schedule while the device is off."""

@@ -105,13 +105,6 @@ class FieldDevices:
             found.update(part)
         return found
 
-    async def hold_by_hand(self, point: str, value: float) -> None:
-        """Somebody at the device itself sets a value, stronger than ours; WireError where the point has no priorities."""
-        device = self._devices[self._connection_of[point]]
-        if not isinstance(device, BacnetDevice):
-            raise WireError(f"{point}: only a BACnet device can be held by hand, this one speaks Modbus")
-        await device.hold_by_hand(point, value)
-
     async def look(self) -> None:
         """Bring `log` up to date without asking what is held; writes between two looks to one slot show as the last of them."""
         await self._everywhere(lambda device: device.look())

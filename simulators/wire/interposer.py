@@ -1,17 +1,20 @@
 """A proxy on loopback between controller and device: any stack can stand behind it, and the wire in between is as bad as asked.
 
-It knows no protocol: UDP passes datagrams, TCP passes Modbus frames (by their length field). What a frame says is changed by a lie.
+It knows no protocol: UDP passes datagrams, TCP passes Modbus frames. What a frame says is changed by a lie, and refused by a role.
 """
 
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from controls.tasks import end_tasks
-from simulators.wire.faults import Dice, Faults, Honest
+from ledger.tls import role_of
+from simulators.wire import modbus_lies
+from simulators.wire.faults import Dice, Faults, Honest, Passed
 from simulators.wire.ports import LOOPBACK
 
 CLIENTS_MAX = 64  # remembered at once: a flood of forged senders must not fill the memory
@@ -154,6 +157,7 @@ class TcpInterposer:
         self.asked = self.answered = self.lost = self.connections = 0
         self.disturb(faults or Faults(), lie)
         self._device = device
+        self._tls: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -164,7 +168,7 @@ class TcpInterposer:
 
     async def start(self, host: str = LOOPBACK, port: int = 0) -> int:
         """Open the client's side; the port."""
-        self._server = await asyncio.start_server(self._client, host, port)
+        self._server = await asyncio.start_server(self._client, host, port, ssl=self._tls)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -204,22 +208,29 @@ class TcpInterposer:
         behind: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
             while True:
-                frame = await _frame(reader)
+                frame = await self._frame(reader)
                 self.asked += 1
                 if self.faults.mute or self._dice.falls(self.faults.drop):
                     self.lost += 1
                     continue
-                passed = self._lie.asked(frame)
+                passed = self._passed(frame, writer)
                 for answer in passed.back:
                     await self._answer(writer, answer)
                 for request in passed.on:
                     behind = behind or await asyncio.open_connection(*self._device)
                     behind[1].write(request)
-                    for answer in self._lie.answered(await _frame(behind[0])):
+                    for answer in self._lie.answered(await self._frame(behind[0])):
                         await self._answer(writer, answer)
         finally:
             if behind is not None:
                 behind[1].close()
+
+    async def _frame(self, reader: asyncio.StreamReader) -> bytes:
+        head = await reader.readexactly(MBAP_BYTES)
+        return head + await reader.readexactly(struct.unpack(">H", head[4:])[0])
+
+    def _passed(self, frame: bytes, _writer: asyncio.StreamWriter) -> Passed:
+        return self._lie.asked(frame)
 
     async def _answer(self, writer: asyncio.StreamWriter, frame: bytes) -> None:
         if self.faults.delay_s:
@@ -237,6 +248,41 @@ class TcpInterposer:
         self.answered += 1
         writer.write(frame * (2 if self._dice.falls(self.faults.duplicate) else 1))
         await writer.drain()
+
+
+class RtuInterposer(TcpInterposer):
+    """As before, for RTU frames over TCP. They have no length field: each comes whole, because both ends send it at once."""
+
+    async def _frame(self, reader: asyncio.StreamReader) -> bytes:
+        frame = await reader.read(DATAGRAM_MAX)
+        if not frame:
+            raise asyncio.IncompleteReadError(frame, 1)
+        return frame
+
+
+class SecureInterposer(TcpInterposer):
+    """A Modbus/TCP Security gateway before a plain server: both ends show certificates, and a client's role decides who may write.
+
+    `papers` are the authority, our certificate and its key. Modbus/TCP Security says that a request beyond its role gets exception 1.
+    """
+
+    def __init__(self, device: tuple[str, int], papers: tuple[str, str, str], writers: Collection[str]) -> None:
+        super().__init__(device)
+        authority, certificate, key = papers
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+        self._tls.load_cert_chain(certificate, key)
+        self._tls.verify_mode = ssl.CERT_REQUIRED
+        self._writing_roles = frozenset(writers)
+        self.refused = 0
+
+    def _passed(self, frame: bytes, writer: asyncio.StreamWriter) -> Passed:
+        if frame[modbus_lies.FUNCTION] not in modbus_lies.WRITES or self._role_of(writer) in self._writing_roles:
+            return super()._passed(frame, writer)
+        self.refused += 1
+        return Passed(back=(modbus_lies.exception(frame, modbus_lies.ILLEGAL_FUNCTION),))
+
+    def _role_of(self, writer: asyncio.StreamWriter) -> str:
+        return role_of(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
 
 
 Interposer = UdpInterposer | TcpInterposer
@@ -259,11 +305,6 @@ def _receive(end: socket.socket | None) -> tuple[bytes, tuple[str, int]] | None:
             return None
         except ConnectionRefusedError:
             continue  # word of an earlier datagram that nobody took
-
-
-async def _frame(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readexactly(MBAP_BYTES)
-    return head + await reader.readexactly(struct.unpack(">H", head[4:])[0])
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -7,7 +7,7 @@ from simulators.wire.faults import Honest, Passed
 
 READS, WRITES = (1, 2, 3, 4), (5, 6, 15, 16)
 READ_HOLDING, READ_INPUT = 3, 4
-ILLEGAL_ADDRESS = 2
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
 UNIT, FUNCTION, START = 6, 7, 8  # places in a frame; an answer has its byte count where a request has its start
 
 

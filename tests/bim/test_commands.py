@@ -68,6 +68,20 @@ def test_files_go_where_out_says(run: Callable[..., str], model_file: Callable[.
     assert "for review" in told
 
 
+def test_somebody_else_s_brick_model_is_adopted_and_what_breaks_the_rules_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    model = tmp_path / "theirs.ttl"
+    model.write_text(
+        "@prefix brick: <https://brickschema.org/schema/Brick#> . @prefix b: <urn:theirs#> . "
+        "b:ahu a brick:AHU ; brick:hasPoint b:t . b:t a brick:Supply_Air_Temperature_Sensor . b:lost a brick:CO2_Level_Sensor ."
+    )
+
+    told = json.loads(run(str(model), "--out", str(tmp_path / "theirs"), "--json"))
+
+    assert (told["points"], told["equipment"], told["violations"]) == (2, 1, len(told["findings"]))
+    assert [text.split(",")[0] for text in told["findings"] if "isPointOf" in text] == ["lost"]
+    assert (tmp_path / "theirs" / "twin.ttl").is_file()
+
+
 def test_unclear_words_are_answered_with_what_to_give(model_file: Callable[..., Path]) -> None:
     with pytest.raises(SiteError, match="--out DIR"):
         import_([str(model_file())])

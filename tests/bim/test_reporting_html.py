@@ -84,3 +84,15 @@ def test_readiness_that_was_not_checked_says_how_to_ask_for_it(
     assert "readiness" not in unasked.report
     assert "--readiness" in (tmp_path / "unasked" / "report.html").read_text(encoding="utf-8")
     assert asked.report["readiness"]["failed"] == 0
+
+
+def test_what_went_stood_somewhere_before_and_what_came_stands_there_now(model_file: Callable[..., Path], tmp_path: Path) -> None:
+    without = model_file(change=lambda text: re.sub(r"#\d+=IFCLIGHTFIXTURE\(.*\n", "", text))
+    import_models([without], tmp_path, "house")
+    import_models([model_file()], tmp_path, "house")
+    came = (tmp_path / "report.html").read_text(encoding="utf-8")
+    import_models([model_file(change=lambda text: re.sub(r"#\d+=IFCLIGHTFIXTURE\(.*\n", "", text))], tmp_path, "house")
+    went = (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    assert "<small>Luminaire</small></td><td>–</td><td>r1</td>" in came
+    assert "<small>Luminaire</small></td><td>r1</td><td>–</td>" in went

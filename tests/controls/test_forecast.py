@@ -65,7 +65,8 @@ def test_nobody_is_expected_at_night_whatever_the_weeks_before(tmp_path: Path, s
 
     assert max(forecast.people(at(MONDAY + timedelta(days=d), h))[2] for d in range(7) for h in (0, 2, 4)) < 0.02
     assert all(
-        at(day, 5.5) <= (forecast.habit.first_arrival(day) or at(day)) <= at(day, 8) for day in (MONDAY + timedelta(days=d) for d in range(5))
+        at(day, 5.5) <= (forecast.habit.first_arrival(day) or at(day)) <= at(day, 8)
+        for day in (MONDAY + timedelta(days=d) for d in range(5))
     )
 
 
@@ -122,3 +123,21 @@ def test_the_same_history_gives_the_same_forecast_whatever_the_machine_s_time_zo
     here, there = (OccupancyForecast.fit(history, points, end, ZONE) for end in (at(MONDAY), at(MONDAY).astimezone(UTC)))
 
     assert here == there
+
+
+def test_each_group_of_rooms_has_its_own_hours_and_one_late_worker_does_not_stretch_them(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    for day in (MONDAY - timedelta(days=n) for n in range(1, 15)):
+        for step in range(144):
+            hour = step / 6
+            history.add([Reading("early", at(day, hour), 8.0 if 7 <= hour < 15 else 0.0)])
+            history.add([Reading("late", at(day, hour), 8.0 if 11 <= hour < 20 else 1.0)])
+
+    forecast = OccupancyForecast.fit(history, ["early", "late"], at(MONDAY), ZONE)
+    early, late, unknown = (forecast.habit_of(points) for points in (["early"], ["late"], ["new"]))
+
+    assert (early.first_arrival(MONDAY), early.last_departure(MONDAY)) == (at(MONDAY, 7), at(MONDAY, 15))
+    assert (late.first_arrival(MONDAY), late.last_departure(MONDAY)) == (at(MONDAY, 11), at(MONDAY, 20))
+    assert (late.largest, late.present(MONDAY)) == (8.0, 1.5)
+    assert unknown.hours == forecast.habit.hours
+    assert unknown.largest == 0.0

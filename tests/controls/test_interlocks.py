@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controls.arbiter import Ruling, rule
-from controls.interlocks import interlocked, moved
+from controls.interlocks import interlocked, moved, waits
 from controls.leases import Leases
 from twin.interlocks import parse_rule
 from twin.points import PointBook
@@ -115,6 +115,7 @@ def test_a_fan_that_is_to_stop_waits_as_it_is_until_the_coil_is_let_go(decide):
     assert commands(ruling) == {}
     assert list(ruling.renewed) == ["fan"]  # and the coil, in nobody's list, is let go
     assert reasons(ruling) == {"hot": f"interlock air: {AIR.rule}", "fan": "interlock air: waits until hot is let go"}
+    assert [r.point for r in ruling.refusals if waits(r)] == ["fan"]
     assert commands(decide(wish("fan", 0, "ann", Authority.OPERATOR), held={"fan": 1.0})) == {"fan": 0}
 
 

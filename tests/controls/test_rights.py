@@ -67,7 +67,7 @@ def test_a_grant_that_comes_later_counts_and_is_told(rights, commission, told):
     assert told[1].endswith("points may be written, granted by chen")
 
 
-def test_a_point_taken_back_counts_without_beginning_anew(rights, commission):
+def test_a_point_taken_back_counts_without_beginning_anew(rights, commission, told):
     commission(new_key=True)
     mine = rights()
     commission(revoke="surgery_1.htg_sp")
@@ -75,6 +75,7 @@ def test_a_point_taken_back_counts_without_beginning_anew(rights, commission):
 
     assert not news.book["surgery_1.htg_sp"].writable
     assert not news.rewired
+    assert told[-1] == "surgery_1.htg_sp was taken back by chen"
 
 
 def test_a_grant_ends_while_the_controller_runs(rights, commission, told):

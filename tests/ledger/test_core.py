@@ -9,8 +9,8 @@ import pytest
 LEDGER = Path(__file__).parents[2] / "ledger"
 CORE = [
     "errors", "cbor", "tree", "entry", "keys", "certificates", "checkpoint", "envelope", "source", "founding", "tables", "succession",
-    "registry", "group", "replay", "reader", "log", "bundle", "evidence", "trust", "report", "inspection", "steps_frame", "steps_entries",
-    "steps_meaning", "verify",
+    "registry", "group", "labour", "replay", "reader", "log", "bundle", "evidence", "trust", "report", "inspection",
+    "steps_frame", "steps_entries", "steps_meaning", "verify",
 ]  # fmt: skip
 WRITERS = {"log", "reader", "evidence", "source", "custody", "witness", "witness_client"}
 

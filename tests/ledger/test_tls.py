@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from ledger.errors import KeyFileError
-from ledger.tls import OVERLAP, SiteAuthority
+from ledger.tls import OVERLAP, ROLE_MAX, SiteAuthority, role_of
 from twin.errors import StateError
 from twin.secure_connect import Member, in_force, node_uuid, node_vmac, read_members, vmac_bytes
 
@@ -34,6 +35,21 @@ def test_a_certificate_is_for_its_hosts_and_under_the_authority(authority):
         PolicyBuilder().store(Store([root])).time(NOW.replace(tzinfo=None)).build_server_verifier(subject).verify(certificate, [])
     assert (authority.folder / "hub.key").stat().st_mode & 0o077 == 0
     assert (authority.folder / "authority.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_modbus_role_is_stated_as_the_specification_writes_it_and_outlives_a_renewal(authority):
+    authority.issue("gateway", ["10.0.0.1"], NOW, role="Operator")
+    authority.issue("meter", ["10.0.0.3"], NOW)
+
+    def stated(node) -> str:
+        certificate = x509.load_pem_x509_certificate((authority.folder / f"{node}.pem").read_bytes())
+        return role_of(certificate.public_bytes(serialization.Encoding.DER))
+
+    assert (stated("gateway"), stated("meter")) == ("Operator", "")
+    authority.renew("gateway", NOW + timedelta(days=300))
+    assert stated("gateway") == "Operator"
+    with pytest.raises(KeyFileError, match="a role must be at most 64 letters"):
+        authority.issue("other", [], NOW, role="x" * (ROLE_MAX + 1))
 
 
 def test_an_identity_outlives_its_certificates(authority):

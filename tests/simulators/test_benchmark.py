@@ -107,6 +107,14 @@ def test_every_combination_is_planned_and_development_is_marked(energyplus):
     assert {c.days for c in cases} == {7, 3}
 
 
+def test_the_rules_without_one_strategy_are_a_controller_of_their_own(energyplus):
+    whole, less = plan_cases(["small_office"], ["usa_il_chicago"], ["winter"], ["rules", "rules-lighting"], [1])
+
+    assert (whole.without, less.without, less.through_twin) == ((), ("lighting",), True)
+    with pytest.raises(SiteError, match="rules-STRATEGY"):
+        plan_cases(["small_office"], ["usa_il_chicago"], ["winter"], ["rules-magic"], [1])
+
+
 def test_a_copy_under_another_name_is_still_development(energyplus, tmp_path):
     copy = tmp_path / "never_seen.idf"
     copy.write_bytes(energyplus.shipped("models", "medium_office").read_bytes())

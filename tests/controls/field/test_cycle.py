@@ -243,3 +243,28 @@ def test_a_site_that_was_never_commissioned_is_read_only(house):
             assert h.devices.log == []
 
     asyncio.run(story())
+
+
+def test_an_interlock_holds_across_buses_and_is_told_by_name_each_time_a_person_asks(house, tmp_path):
+    (tmp_path / "site").mkdir()
+    rule = "z00.light_level > 50 forbids z00.min_flow > 50"
+    (tmp_path / "site" / "interlocks.csv").write_text(f"name,rule\nodd,{rule}\n")
+
+    async def story():
+        async with house() as h:
+            h.ask("z00.light_level", 80.0)
+            await h.step()
+            h.ask("z00.min_flow", 60.0)
+            await h.step(2)
+            refused = {"point": "z00.min_flow", "by": "ann", "why": "a meeting", "refused_because": f"interlock odd: {rule}"}
+            assert [body for _, body in h.rows("refusal")] == [refused]
+            h.ask("z00.min_flow", 70.0)
+            await h.step(2)
+            assert [body for _, body in h.rows("refusal")] == [refused, refused]
+            assert (await h.holds("z00.light_level"), await h.slot("z00.min_flow")) == (80.0, None)
+
+            h.ask("z00.light_level", None)
+            await h.step(2)  # let go, and seen to be
+            assert await h.slot("z00.min_flow") == 70.0
+
+    asyncio.run(story())

@@ -11,24 +11,26 @@ import subprocess
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pymodbus import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from controls.drivers.lanes import Traffic
 from controls.drivers.modbus import ModbusDriver
+from ledger.tls import SiteAuthority
+from simulators.wire.faults import Faults
+from simulators.wire.interposer import RtuInterposer, SecureInterposer
 from simulators.wire.ports import free_tcp_port
+from twin.clock import wall_now
+from twin.errors import WireError
 from twin.site import Connection
 from twin.words import Binding, Limits, Point
+
+MUTATED_FRAMES = 60
 
 
 def point(name: str, place: str) -> Point:
@@ -111,38 +113,26 @@ def test_a_serial_line_that_is_not_there_is_silent_and_no_crash():
     asyncio.run(story())
 
 
-class Authority:
-    """A site's own authority, and the certificates it gave out."""
+class Papers:
+    """Certificates of a site's own authority."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self._certificate(self.subject, self.key, days=30, ca=True).public_bytes(serialization.Encoding.PEM))
+    def __init__(self, folder: Path, name: str = "site") -> None:
+        self._site = SiteAuthority(folder / name, name)
 
-    def give(self, name: str, days: int = 30) -> tuple[str, str]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, days=days, ca=False)
-        cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        plain = serialization.NoEncryption()
-        key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-        return str(cert_file), str(key_file)
-
-    def _certificate(self, subject, key, *, days: int, ca: bool):
-        end = datetime.now(UTC) + timedelta(days=days)
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.subject).public_key(key.public_key())
-        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(end - timedelta(days=60)).not_valid_after(end)
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
+    def give(self, node: str, *, ended: bool = False, role: str = "") -> tuple[str, str, str]:
+        """Authority, certificate and key of a node."""
+        at = wall_now() - timedelta(days=40) if ended else wall_now()
+        self._site.found(wall_now() - timedelta(days=50))
+        self._site.issue(node, ["127.0.0.1"], at, days=30, role=role)
+        folder = self._site.folder
+        return str(self._site.certificate), str(folder / f"{node}.pem"), str(folder / f"{node}.key")
 
 
 @asynccontextmanager
-async def tls_server(authority: Authority, certificate: tuple[str, str]) -> AsyncIterator[int]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.file))
-    context.load_cert_chain(*certificate)
+async def tls_server(papers: tuple[str, str, str]) -> AsyncIterator[int]:
+    authority, certificate, key = papers
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+    context.load_cert_chain(certificate, key)
     context.verify_mode = ssl.CERT_REQUIRED
     port = free_tcp_port()
     server = ModbusTlsServer([device()], address=("127.0.0.1", port), sslctx=context)
@@ -153,32 +143,83 @@ async def tls_server(authority: Authority, certificate: tuple[str, str]) -> Asyn
         await server.shutdown()
 
 
-def tls(port: int, authority: Authority, certificate: tuple[str, str]) -> Connection:
-    cert, key = certificate
-    return Connection("modbus", port=port, framing="tls", tls_ca=str(authority.file), tls_cert=cert, tls_key=key)
+def tls(port: int, papers: tuple[str, str, str]) -> Connection:
+    authority, certificate, key = papers
+    return Connection("modbus", port=port, framing="tls", tls_ca=authority, tls_cert=certificate, tls_key=key)
 
 
 def test_both_ends_of_tls_show_a_certificate_of_the_sites_own_authority(tmp_path):
     async def story():
-        site = Authority(tmp_path, "site")
-        async with tls_server(site, site.give("meter")) as port:
-            await story_of(ModbusDriver("m", tls(port, site, site.give("gateway")), Traffic()))
+        site = Papers(tmp_path)
+        async with tls_server(site.give("meter")) as port:
+            await story_of(ModbusDriver("m", tls(port, site.give("gateway")), Traffic()))
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(("days", "foreign", "words"), [(-1, False, "expired"), (30, True, "certificate is refused")])
-def test_a_device_whose_certificate_is_not_good_is_not_believed_and_the_reason_is_plain(tmp_path, days, foreign, words):
+@pytest.mark.parametrize(("ended", "foreign", "words"), [(True, False, "expired"), (False, True, "certificate is refused")])
+def test_a_device_whose_certificate_is_not_good_is_not_believed_and_the_reason_is_plain(tmp_path, ended, foreign, words):
     """F47: a certificate that has expired, or of another authority."""
 
     async def story():
-        site, other = Authority(tmp_path, "site"), Authority(tmp_path, "other")
-        async with tls_server(site, (other if foreign else site).give("meter", days)) as port:
-            driver = ModbusDriver("m", tls(port, site, site.give("gateway")), Traffic())
+        site, other = Papers(tmp_path), Papers(tmp_path, "other")
+        async with tls_server((other if foreign else site).give("meter", ended=ended)) as port:
+            driver = ModbusDriver("m", tls(port, site.give("gateway")), Traffic())
             samples = await driver.read(POINTS)
             await driver.close()
             assert not any(s.answered for s in samples)
             assert words in samples[0].detail
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("role", ["Viewer", ""])
+def test_a_gateway_of_another_role_may_read_and_is_told_why_it_may_not_write(tmp_path, role):
+    """F47: wrong role: the device refuses the write, the reason is plain, and the right role writes."""
+
+    async def story():
+        site = Papers(tmp_path)
+        behind = ModbusTcpServer([device()], address=("127.0.0.1", free_tcp_port()))
+        await behind.serve_forever(background=True)
+        gateway = SecureInterposer(behind.comm_params.source_address, site.give("meter"), ["Operator"])
+        port = await gateway.start()
+        viewer = ModbusDriver("m", tls(port, site.give("viewer", role=role)), Traffic())
+        assert [s.value for s in await viewer.read(POINTS)] == [7.0, 21.5, 0.0]
+        with pytest.raises(WireError, match="our certificate's role may not do that there"):
+            await viewer.write(POINTS[2], -70000.0, 13)
+        assert [s.value for s in await viewer.read(POINTS)] == [7.0, 21.5, 0.0]
+        assert gateway.refused == 1
+        await viewer.close()
+        await story_of(ModbusDriver("m", tls(port, site.give("operator", role="Operator")), Traffic()))
+        await gateway.stop()
+        await behind.shutdown()
+
+    asyncio.run(story())
+
+
+def test_mutated_rtu_frames_give_no_wrong_value_and_the_line_is_good_afterwards():
+    """F45: RTU frames have a check sum; one that does not fit is no answer."""
+
+    async def story():
+        behind = ModbusTcpServer([device()], address=("127.0.0.1", free_tcp_port()), framer=FramerType.RTU)
+        await behind.serve_forever(background=True)
+        wire = RtuInterposer(behind.comm_params.source_address)
+        driver = ModbusDriver("m", Connection("modbus", port=await wire.start(), framing="rtu_over_tcp"), Traffic(), answer_s=0.05)
+        await driver.open()
+        wire.disturb(Faults(seed=45, mutate=0.7))
+        truth, came, bad = [7.0, 21.5, 0.0], 0, 0
+        for _ in range(MUTATED_FRAMES):
+            values = [s.value for s in await driver.read(POINTS)]
+            came += values == truth
+            bad += values == [None] * 3
+            assert values in (truth, [None] * 3), f"seed 45: {values}"
+        assert came > 5
+        assert bad > 5
+        wire.disturb(Faults())
+        assert [s.value for s in await driver.read(POINTS)] == truth
+        await driver.close()
+        await wire.stop()
+        await behind.shutdown()
 
     asyncio.run(story())
 

@@ -13,6 +13,7 @@ import pytest
 
 from controls.orphans import orphans
 from ledger.site_commands import grant, sign
+from simulators.design import AirHandlerDesign, Building, ZoneDesign
 from simulators.wire.devices import FieldDevices
 from twin.errors import StateError
 from twin.journal import Journal, Record
@@ -91,6 +92,41 @@ def test_after_a_crash_a_persons_override_that_has_not_ended_is_put_back(house):
             await life.step()
             assert await h.holds(SETPOINT) == 22.0
             await life.close()
+
+    asyncio.run(story())
+
+
+def test_an_override_is_put_back_once_ends_on_time_and_does_not_come_again(house):
+    async def story():
+        async with house() as h:
+            h.ask(SETPOINT, 22.0, hours=1)
+            await h.step()
+            life = h.new_life()
+            await life.open()
+            for _ in range(3):
+                h.clock.advance(timedelta(minutes=10))
+                await life.step()
+            mine = [body for _, body in h.rows("command") if body["by"] == "ann"]
+            assert [(b["value"], b["why"]) for b in mine] == [(22.0, "a meeting")] * 2  # before the crash, and once after it
+            assert [b["until"] for b in mine][1] <= (h.clock.now() + timedelta(minutes=30)).isoformat()
+
+            watcher = asyncio.create_task(life.watch())
+            h.clock.advance(timedelta(minutes=19))
+            await asyncio.sleep(1.5)
+            assert await h.holds(SETPOINT) == 20.0  # its lease ended: no cycle renewed it
+            await life.step()
+            assert await h.holds(SETPOINT) == 22.0
+            h.clock.advance(timedelta(minutes=12))
+            await asyncio.sleep(1.5)
+            assert await h.holds(SETPOINT) == 20.0  # its own end, between two cycles
+            watcher.cancel()
+            await life.close()
+
+            last = h.new_life()
+            await last.open()
+            await last.step()
+            assert await h.slot(SETPOINT) is None
+            await last.close()
 
     asyncio.run(story())
 
@@ -262,6 +298,8 @@ def test_release_makes_a_running_controller_give_the_building_back(state, real_s
 
 
 def test_release_frees_what_a_killed_controller_held_and_turns_the_optimiser_off(state, real_site, book, house_devices):
+    """F33: SIGKILL."""
+
     async def story():
         async with house_devices(book) as (devices, connections):
             folder = str(real_site(connections, commissioned=True))
@@ -275,6 +313,40 @@ def test_release_frees_what_a_killed_controller_held_and_turns_the_optimiser_off
             assert json.loads(out)["held_after"] == 0, err
             assert await slots_taken(devices) == []
             assert journal.latest(("mode",))[0].body["mode"] == "off"
+            journal.close()
+
+    asyncio.run(story())
+
+
+def large_house() -> Building:
+    """25 storeys, each with four zones and an air handler: 500 points to write on 75 devices."""
+    square = ((0.0, 0.0), (5.0, 0.0), (5.0, 5.0), (0.0, 5.0))
+    zones = [ZoneDesign(f"Z{s}x{n}", s, square, 4.0 * s, 3.0, f"AHU-{s + 1}", n == 0) for s in range(25) for n in range(4)]
+    handlers = tuple(AirHandlerDesign(f"AHU-{s + 1}", s) for s in range(25))
+    return Building("Large House", tuple(4.0 * s for s in range(25)), tuple(zones), handlers)
+
+
+@pytest.mark.parametrize("building", [large_house()], ids=["500 points"])
+@pytest.mark.parametrize("running", [True, False], ids=["while a controller runs", "after it was killed"])
+def test_release_gives_back_500_points(running, state, real_site, book, house_devices):
+    """How fast stands in the speed table; here every point is free, on real sockets."""
+
+    async def story():
+        assert len(book.writable) == 500
+        async with house_devices(book) as (devices, connections):
+            folder = str(real_site(connections, commissioned=True))
+            async with start("run", folder, "--state", str(state.parent)) as controller:
+                journal = await opened(state)
+                await wait_until(lambda: len({r.body["point"] for r in journal.after(0, ("outcome",))}) == 500, seconds=120)
+                if not running:
+                    controller.kill()
+                    await controller.communicate()
+                async with start("release", folder, "--state", str(state.parent), "--json") as releasing:
+                    out, err = await releasing.communicate()
+                answer = json.loads(out)
+                assert (answer["points"], answer["held_after"]) == (500, 0), err
+                assert await slots_taken(devices) == []
+            assert orphans(journal) == []
             journal.close()
 
     asyncio.run(story())

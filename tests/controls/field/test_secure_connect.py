@@ -11,7 +11,7 @@ from controls.drivers.connect import make_drivers
 from controls.drivers.secure_hub import SecureHub
 from ledger.tls import SiteAuthority
 from simulators.wire.devices import FieldDevices
-from simulators.wire.secure_device import HubSide, SecureDevice
+from simulators.wire.secure_device import HubInterposer, HubSide, SecureDevice
 from twin.addresses import parse_address
 from twin.clock import wall_now
 from twin.errors import SiteError, WireError
@@ -219,6 +219,34 @@ def test_without_its_hub_the_building_is_found_over_the_failover_hub(authority):
         await second.stop()
 
     run(story())
+
+
+@pytest.mark.parametrize("frames", [15, pytest.param(1000, marks=pytest.mark.long)])
+def test_mutated_frames_from_the_hub_crash_nothing_and_the_building_is_found_again(authority, monkeypatch, frames):
+    """F45: SC frames, mutated inside the encryption: a value may be wrong, but nothing crashes, hangs or leaks."""
+    monkeypatch.setattr("controls.drivers.bacnet_secure.DIAL_AGAIN_S", 0.1)
+    monkeypatch.setattr("controls.drivers.bacnet_secure.DOWN_MOST_S", 0.2)
+    monkeypatch.setattr("controls.drivers.bacnet_secure.RETRY_FIRST_MS", 50)
+
+    async def story():
+        async with site(authority) as (_, url, ahu):
+            host, _, port = url.removeprefix("wss://").partition(":")
+            between = HubInterposer((host, int(port)), authority.folder, "gateway", seed=45)
+            async with joined(authority, settings(authority, await between.start())) as (driver, points):
+                await ahu.publish({"ahu_1.sa_t": 14.5}, wall_now())
+                await until_good(driver, points)
+                tasks = len(asyncio.all_tasks())
+                driver._engine._answer_s, between.mutate = 0.1, 0.5
+                while between.mutated < frames:
+                    assert len(await driver.read(points.bound)) == 2
+                    await asyncio.sleep(0.01)
+                between.mutate = 0.0
+                samples = await until_good(driver, points, 40)
+                assert {s.value for s in samples} == {14.5, 400.0}
+                assert len(asyncio.all_tasks()) <= tasks + 2
+            await between.stop()
+
+    asyncio.run(asyncio.wait_for(story(), 60 + 5 * frames))
 
 
 def test_a_hub_that_comes_later_is_joined_then(authority, monkeypatch):

@@ -13,9 +13,9 @@ import pytest
 
 from ledger.bundle import Bundle
 from ledger.custody import Enrolment, make_bundle, replace_device, resume_device, revoke_device, rotate_device, suspend_device
-from ledger.entry import Entry, digest
+from ledger.entry import KINDS, Entry, digest
 from ledger.keys import Ed25519Signer
-from ledger.second.verify_alone import RefusedError, verify
+from ledger.second.verify_alone import NEWER, REGISTRY, SIGNER, RefusedError, verify
 from ledger.trust import Trust
 from ledger.verify import verify_bundle
 
@@ -159,3 +159,9 @@ def test_it_runs_alone_and_shares_no_code_with_the_first(house, tmp_path: Path, 
     assert run("nothing", "trust.json").returncode == 2
     assert run().returncode == 2
     assert imported <= sys.stdlib_module_names | {"cryptography"}
+
+
+def test_both_know_the_same_kinds_their_signers_and_their_versions() -> None:
+    first = {kind: (rule.signer, rule.version, rule.open) for kind, rule in KINDS.items()}
+
+    assert {kind: (who, 2 if kind in NEWER else 1, who in REGISTRY) for kind, who in SIGNER.items()} == first

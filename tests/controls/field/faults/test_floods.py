@@ -164,9 +164,8 @@ def test_mutated_bacnet_frames_crash_nothing_and_leak_nothing(staged, frames):
     async def story():
         async with staged("floor_1", zones=1) as s:
             await feed_mutated(s, "floor_1", frames, seed=7)
-            await asyncio.sleep(1.0)
-            before = len(asyncio.all_tasks())
             await s.until_good("floor_1")
+            before = len(asyncio.all_tasks())
             await s.step(3)
             gc.collect()
             assert len(asyncio.all_tasks()) <= before + 1

@@ -3,18 +3,22 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from simulators.wire import bacnet_lies
 from twin.journal import Record
 from twin.words import Quality
 
 SETPOINT, TEMPERATURE = "z00.htg_sp", "z00.zn_t"
 TRUNK = {"floor_1": "trunk", "ahu_1": "trunk", "floor_2": "trunk"}
+ONE_ENGINE = pytest.mark.parametrize("engine", ["fast"], indirect=True)  # what is told here is decided above the engines
 
 
 def alarms(s) -> list[tuple[str, str]]:
     return [(b["id"], b["state"]) for _, b in s.house.rows("alarm")]
 
 
+@ONE_ENGINE
 def test_a_lost_router_is_one_alarm_for_its_network_and_none_for_each_device(staged):
     """F31: the router of a trunk is lost, and comes back."""
 
@@ -36,6 +40,7 @@ def test_a_lost_router_is_one_alarm_for_its_network_and_none_for_each_device(sta
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_device_that_stays_away_when_its_network_returns_is_told_then(staged):
     """F31: one controller did not survive the power cut of its trunk."""
 
@@ -94,6 +99,7 @@ def test_a_reprogrammed_device_is_reported_and_never_remapped_in_silence(staged)
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_setpoint_whose_object_is_another_one_now_is_let_go_and_not_commanded(staged):
     """F19: an object that was renamed is not written to."""
 

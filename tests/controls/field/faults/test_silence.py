@@ -7,6 +7,7 @@ import pytest
 from twin.words import Quality
 
 SETPOINT, LIGHT = "z00.htg_sp", "z00.light_level"
+ONE_ENGINE = pytest.mark.parametrize("engine", ["fast"], indirect=True)  # what is told here is decided above the engines
 
 
 @pytest.mark.parametrize("connection", ["floor_1", "lights_1"])
@@ -33,6 +34,7 @@ def test_a_silent_device_goes_stale_is_asked_rarely_and_comes_back_by_itself(sta
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_one_silent_device_in_five_holds_nobody_up_once_it_is_known(staged):
     """F02: 20 % of the devices are silent."""
 
@@ -54,6 +56,7 @@ def test_one_silent_device_in_five_holds_nobody_up_once_it_is_known(staged):
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_device_with_one_buffer_never_gets_a_second_request_while_it_works_on_the_first(staged):
     """F03: a one-buffer device."""
 
@@ -70,6 +73,7 @@ def test_a_device_with_one_buffer_never_gets_a_second_request_while_it_works_on_
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_slow_device_among_fast_ones_is_waited_for_alone(staged):
     """F04: a slow device among fast ones."""
 
@@ -145,6 +149,7 @@ def test_on_a_lossy_wire_every_value_is_true_or_marked_old(staged, connection, l
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_gateway_that_accepts_and_says_nothing_is_left_and_found_again(staged):
     """F07: TCP accepted but mute."""
 
@@ -163,6 +168,7 @@ def test_a_gateway_that_accepts_and_says_nothing_is_left_and_found_again(staged)
     asyncio.run(story())
 
 
+@ONE_ENGINE
 def test_a_connection_reset_in_the_middle_of_a_frame_costs_one_reading_and_no_foreign_value(staged):
     """F08: reset in mid-frame."""
 
