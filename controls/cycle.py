@@ -184,13 +184,13 @@ class Cycle:
     async def _look_up(self) -> None:
         now = self.clock.now()
         news = self._follow(now)
-        readings = self._scanner.between()
-        await asyncio.to_thread(self.history.add, readings)
-        self._tell_news(now)
         if self._wishes.mode == "off":
             await self._off(news, now)
         else:
             await self._holding.end_due(now)
+        readings = self._scanner.between()  # what ends on the wire comes before what is only kept
+        await asyncio.to_thread(self.history.add, readings)
+        self._tell_news(now)
         if news.asked or moved(self._interlocks, readings, self._image):
             self.asked.set()
 

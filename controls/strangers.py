@@ -6,12 +6,15 @@ Nothing here changes where a device is asked or whether it is believed: claims o
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from controls.drivers.neighbours import Neighbours
 from controls.rows import alarm_row
 from twin.clock import monotonic_s
 from twin.journal import Record
 from twin.site import BacnetNetwork, Connection
+
+if TYPE_CHECKING:
+    from controls.drivers.neighbours import Neighbours
 
 DOUBLE_PRIORITY = 50  # alarm: two devices claim one id
 BBMD_PRIORITY = 60  # alarm: another subnet is not heard
@@ -41,7 +44,7 @@ class Strangers:
         self._dropped = dropped
         listens = devices and (settings.interface or settings.bbmd)
         hosts = {*settings.sources, *(c.host for c in devices.values())}
-        self.ear = Neighbours(settings, hosts) if listens else None
+        self.ear = _ear(settings, hosts) if listens else None
         self._told: dict[str, _Told] = {}  # by alarm, as kind and source
         self._counted = 0
         self._grew: datetime | None = None
@@ -104,6 +107,12 @@ class Strangers:
             return {}
         why = "refuses us" if self.ear.refused else "does not answer"
         return {f"bbmd.{self._bbmd}": (f"BBMD {self._bbmd} {why}: its subnet is not heard; check it and the way there", BBMD_PRIORITY)}
+
+
+def _ear(settings: BacnetNetwork, hosts: Collection[str]) -> "Neighbours":
+    from controls.drivers.neighbours import Neighbours  # here: it loads a second BACnet stack, and a restart has held points to free first
+
+    return Neighbours(settings, hosts)
 
 
 def _double(instance: int, name: str, place: str, everywhere: Collection[str]) -> str:
