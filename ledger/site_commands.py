@@ -17,6 +17,7 @@ from ledger.signed_files import message, must_be_signed, public_keys, signature_
 from twin import errors
 from twin.check import check_site, protected_points
 from twin.clock import wall_now
+from twin.commissioned import commissioning_note
 from twin.grants import FORMAT, Grant, digest, newest_grant, released
 from twin.graph import Graph
 from twin.interlocks import Interlock, interlocks_of
@@ -53,6 +54,8 @@ def sign(
         )
         return
     config, book, interlocks = _read(site)
+    if note := commissioning_note(config, book):
+        print(f"{config.name}: {note}", file=sys.stderr)
     signer = _signer(key, by, new_key=new_key)
     public = config.folder / "keys" / f"{by}.pub"
     if not public.exists():

@@ -11,7 +11,7 @@ from simulators.commissioning.judging import FAILED, PASSED, RULES, UNTRIED, Ver
 from simulators.commissioning.running import Commissioned
 from simulators.faults import kinds
 from simulators.site_folder import sha256_of, toml_text
-from twin.grants import digest, released
+from twin.commissioned import points_digest
 from twin.points import PointBook
 from twin.state import write_all_whole
 
@@ -27,7 +27,7 @@ WHAT = {
     "alarm": "a device off the wire is missed, and found again",
 }
 HEAD = """# What `wattproof commission` tried on the simulated building of this site, written by it: sign the site's files when you agree.
-# A rule is done, failed (points or devices that did not pass), or exempt with a reason. released_sha256 is of what `sign` would sign.
+# A rule is done, failed (so many did not pass), or exempt. points_sha256 is of the writable points that were tried.
 """
 
 
@@ -63,7 +63,7 @@ def toml(done: Commissioned, book: PointBook, at: datetime) -> str:
     lines = [
         HEAD, f"site = {toml_text(site.name)}", f"at = {toml_text(at.isoformat())}", f"passed = {str(verdict.passed).lower()}",
         f"plant = {toml_text(done.engine)}", f"points = {done.points}", f"twin_sha256 = {toml_text(sha256_of(site.twin_file))}",
-        f"released_sha256 = {toml_text(digest(released(site, book)))}", "", "[rules]",
+        f"points_sha256 = {toml_text(points_digest(site, book))}", "", "[rules]",
     ]  # fmt: skip
     for rule, counts in verdict.counted().items():
         lines.append(f"{rule} = {toml_text(_state(counts))}")
