@@ -28,7 +28,7 @@ def test_what_the_work_raises_is_raised_where_it_is_waited_for() -> None:
 
 
 def test_a_crash_of_the_process_is_told_apart_from_an_answer() -> None:
-    with aside(lambda: os.kill(os.getpid(), signal.SIGSEGV)) as later, pytest.raises(EOFError):
+    with aside(lambda: os.kill(os.getpid(), signal.SIGKILL)) as later, pytest.raises(EOFError):
         later.result()
 
 
