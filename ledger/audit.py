@@ -101,6 +101,8 @@ def _body(number: int, entry: Entry, epoch: int, box: bytes, keys: DataKeys | No
     try:
         if (epoch == OPEN) != entry.rule.open:
             yield Damage("body", str(number), f"a body of {entry.kind} does not lie in epoch {epoch}")
+        elif epoch != OPEN and looked.group is not None and epoch != looked.group.epoch:
+            yield Damage("body", str(number), f"lies in epoch {epoch}, while epoch {looked.group.epoch} was in force")
         elif epoch == OPEN or (keys is not None and epoch in keys):
             body = Body.decode(box if epoch == OPEN else open_with(keys or {}, entry, box, epoch))
             if body.root != entry.body:

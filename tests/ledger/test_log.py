@@ -322,7 +322,7 @@ def test_a_device_s_name_cannot_leave_the_folder(house, source: str) -> None:
 
 def test_another_log_key_cannot_go_on(house) -> None:
     with pytest.raises(LedgerError, match="did not sign"):
-        Log(house.folder / "log.db", Ed25519Signer.generate(), b"\x00" * 32)
+        Log(house.folder / "log.db", Ed25519Signer.generate(), {1: b"\x00" * 32})
 
 
 def test_a_record_travels_as_bytes(house) -> None:
