@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -321,8 +322,11 @@ def test_a_device_s_name_cannot_leave_the_folder(house, source: str) -> None:
 
 
 def test_another_log_key_cannot_go_on(house) -> None:
-    with pytest.raises(LedgerError, match="did not sign"):
-        Log(house.folder / "log.db", Ed25519Signer.generate(), {1: b"\x00" * 32})
+    size = house.log.size()
+    with closing(Log(house.folder / "log.db", Ed25519Signer.generate(), {1: b"\x00" * 32})) as log:
+        with pytest.raises(LedgerError, match="another key than this one"):
+            log.seal([], house.now)
+        assert log.size() == size
 
 
 def test_a_record_travels_as_bytes(house) -> None:
