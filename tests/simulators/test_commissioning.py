@@ -69,17 +69,17 @@ def test_a_sound_building_passes_every_trial(sound):
             Fault("lights_stuck_on", "zone_upper_room_3.light_level"), Fault("meter_swapped", "em_hvac.energy", other="em_light.energy"),
             Fault("economiser_stuck", "ahu_upper", 80.0), Fault("reheat_leak", "zone_ground_room_1", 30.0),
         ],
-        [
+        pytest.param([
             Fault("swapped_zones", "zone_ground_room_1.zn_t", other="zone_ground_room_3.zn_t"), Fault("clock_off", "site", 1.0),
             Fault("co2_offset", "zone_upper_room_1.zn_co2", 250.0), Fault("damper_stuck", "zone_upper_room_2", 60.0),
             Fault("device_silent", "lights_1"), Fault("simultaneous", "zone_upper_room_3"), Fault("filter_clogged", "ahu_ground", 80.0),
-        ],
-        [
+        ], marks=pytest.mark.long),
+        pytest.param([
             Fault("wrong_unit", "zone_upper_room_3.zn_t"), Fault("sensor_dead", "zone_ground_room_3.zn_t"),
             Fault("setpoint_overridden", "zone_upper_room_1.clg_sp"), Fault("fan_degraded", "ahu_upper", 35.0),
             Fault("meter_scale", "em_light.energy", 10.0), Fault("schedule_ignored", "ahu_ground"),
             Fault("cooling_leak", "ahu_ground", 40.0),
-        ],
+        ], marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_planted_faults_are_found_and_named_and_nothing_else_is(tried, faults):

@@ -196,6 +196,7 @@ def test_every_question_is_answered_on_both_sample_sites(sample: Graph) -> None:
         "meter_tree",
         "plant",
         "points_without_unit",
+        "ratings",
         "unbound_points",
         "uncertain",
     }
