@@ -86,12 +86,12 @@ def test_a_bus_that_carries_less_than_is_asked_is_counted_and_told_once(house, s
 def test_a_device_that_returns_is_read_at_once_whatever_its_rates(house, until):
     async def story():
         async with house() as h:
-            drivers = make_drivers(h.book, h.connections, "reference", answer_s=0.1)
+            drivers = make_drivers(h.book, h.connections, "reference", answer_s=0.5)
             scanner = Scanner(h.book, drivers, probe_first_s=0.2)
             async with polled(scanner, Pace(1, 300, 300)):
                 await until(lambda: bool(scanner.between()))
                 await h.devices.kill("floor_1")
-                await until(lambda: scanner.watches["floor_1"].lost)
+                await until(lambda: scanner.watches["floor_1"].lost, 60)
                 scanner.between()
                 await h.devices.revive("floor_1")
                 came: set[str] = set()
@@ -101,7 +101,7 @@ def test_a_device_that_returns_is_read_at_once_whatever_its_rates(house, until):
                     came.update(r.point for r in scanner.between() if r.value is not None and r.quality is not Quality.STALE)
                     return everything <= came
 
-                await until(all_came)
+                await until(all_came, 60)  # far below the 300 s of their rates
             await scanner.close()
             await asyncio.gather(*[d.close() for d in drivers.values()])
 
