@@ -15,7 +15,7 @@ from simulators.design import DesignPoint, design_points
 from simulators.enclosures import FABRIC, NEIGHBOURS, fabric_text, neighbours_text
 from simulators.ifc_design import Design, design_site
 from simulators.rc_building import Asks, RcBuilding, RcParameters, layout_from_graph
-from simulators.site_folder import name_for, region_of, sha256_of, timezone_of, toml_text, whole
+from simulators.site_folder import name_for, sha256_of, site_text, toml_text, whole
 from simulators.weather import Weather, read_epw
 from twin.check import check_site
 from twin.errors import ModelError, SiteError
@@ -42,26 +42,6 @@ A simulated site made by `wattproof site-from-ifc` from {models} with the weathe
 ## Found and left alone
 
 {left}
-"""
-SITE = """# A simulated site made from IFC models; see README.md.
-name = {name}
-title = {title}
-place = {place}
-jurisdiction = {region}
-timezone = {timezone}
-area_m2 = {area_m2}
-use = "simulated"
-grid_region = {region}
-
-[group]
-name = {name}
-owner = "Owner of {plain} (simulated)"
-government = "Authority (simulated)"
-
-[cycle]
-step_s = 600
-lease_s = 900
-
 """
 PLANT = """engine = "rc"
 weather = {weather}
@@ -136,11 +116,7 @@ def _write(
     write_whole(folder / "plant" / NEIGHBOURS, neighbours_text(design.enclosures).encode())
     write_whole(folder / "points.csv", author_points(building).encode())
     write_whole(folder / "designed.csv", _designed_text(design, points).encode())
-    region = region_of(epw)
-    site = SITE.format(
-        name=toml_text(building.name), title=toml_text(f"{building.name} (simulated)"), place=toml_text(f"{climate.name} (weather file)"),
-        region=toml_text(region), timezone=toml_text(timezone_of(climate)), area_m2=f"{design.area_m2:.1f}", plain=building.name,
-    )  # fmt: skip
+    site = site_text("IFC models", building.name, climate, epw, design.area_m2)
     write_whole(folder / "site.toml", (site + author_connections(building)).encode())
     plant = PLANT.format(weather=toml_text(f"plant/{epw.name}"), weather_sha256=toml_text(sha256_of(epw)))
     write_whole(folder / "plant.toml", plant.encode())

@@ -17,6 +17,26 @@ from twin.words import slug
 HALF_HOUR_ZONES = {3.5: "Asia/Tehran", 4.5: "Asia/Kabul", 5.5: "Asia/Kolkata", 5.75: "Asia/Kathmandu", 6.5: "Asia/Yangon"}
 COUNTRIES = {"USA": "US", "CHN": "CN", "CAN": "CA", "GBR": "GB", "DEU": "DE", "SGP": "SG", "HKG": "HK", "JPN": "JP", "IND": "IN"}
 """ISO 3166 codes of weather files and of grid regions; a country that is not here has the region XX: no law, no factor is assumed."""
+SITE = """# A simulated site made from {made_from}; see README.md.
+name = {name}
+title = {title}
+place = {place}
+jurisdiction = {region}
+timezone = {timezone}
+area_m2 = {area_m2}
+use = "simulated"
+grid_region = {region}
+
+[group]
+name = {name}
+owner = "Owner of {plain} (simulated)"
+government = "Authority (simulated)"
+
+[cycle]
+step_s = 600
+lease_s = 900
+
+"""
 
 
 def name_for(folder: Path, name: str = "") -> str:
@@ -61,6 +81,15 @@ def timezone_of(climate: Weather) -> str:
     if hours not in HALF_HOUR_ZONES:
         raise SiteError(f"{climate.name}: no time zone of UTC{hours:+g} h is known here; known half hours: {sorted(HALF_HOUR_ZONES)}")
     return HALF_HOUR_ZONES[hours]
+
+
+def site_text(made_from: str, name: str, climate: Weather, weather: Path, area_m2: float) -> str:
+    """The site.toml of a made site, but for its connections."""
+    return SITE.format(
+        made_from=made_from, name=toml_text(name), plain=name, title=toml_text(f"{name} (simulated)"),
+        place=toml_text(f"{climate.name} (weather file)"),
+        region=toml_text(region_of(weather)), timezone=toml_text(timezone_of(climate)), area_m2=f"{area_m2:.1f}",
+    )  # fmt: skip
 
 
 def toml_text(value: str) -> str:

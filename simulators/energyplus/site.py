@@ -13,7 +13,7 @@ from simulators.author import author_connections, author_model, author_points
 from simulators.design import NOTHING, Building, design_points
 from simulators.energyplus.plant import EnergyPlusPlant
 from simulators.plant import SIMULATED_YEAR, Period
-from simulators.site_folder import name_for, region_of, sha256_of, timezone_of, toml_text, whole
+from simulators.site_folder import name_for, sha256_of, site_text, toml_text, whole
 from simulators.weather import Weather
 from twin.site import load_site
 from twin.state import write_whole
@@ -30,26 +30,6 @@ Rooms, zones and equipment are the model's; addresses, emergency lights and fire
 ## Left to the model's own control
 
 {left}
-"""
-SITE = """# A simulated site made from an EnergyPlus model; see README.md.
-name = {name}
-title = {title}
-place = {place}
-jurisdiction = {region}
-timezone = {timezone}
-area_m2 = {area_m2}
-use = "simulated"
-grid_region = {region}
-
-[group]
-name = {name}
-owner = "Owner of {plain} (simulated)"
-government = "Authority (simulated)"
-
-[cycle]
-step_s = 600
-lease_s = 900
-
 """
 PLANT = """engine = "energyplus"
 model = {model}
@@ -126,12 +106,8 @@ def _write(folder: Path, building: Building, limits: Mapping[str, Mapping[str, s
         shutil.copyfile(source, folder / "plant" / source.name)
     write_whole(folder / "models" / f"{building.name}.ifc", author_model(building))
     write_whole(folder / "points.csv", author_points(building, limits).encode())
-    region = region_of(sources[1])
     area = sum(zone.area_m2 * zone.multiplier for zone in building.zones)
-    text = SITE.format(
-        name=toml_text(building.name), title=toml_text(f"{building.name} (simulated)"), place=toml_text(f"{climate.name} (weather file)"),
-        region=toml_text(region), timezone=toml_text(timezone_of(climate)), area_m2=f"{area:.1f}", plain=building.name,
-    )  # fmt: skip
+    text = site_text("an EnergyPlus model", building.name, climate, sources[1], area)
     write_whole(folder / "site.toml", (text + author_connections(building)).encode())
     model, weather = sources
     plant = PLANT.format(
